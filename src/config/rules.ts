@@ -1,0 +1,31 @@
+import type { Pattern } from './pattern.js';
+
+/** Where an option or a rule was written. */
+export interface Origin {
+  /** Path of the file, or `command line`, `preset`, `default`. */
+  readonly file: string;
+  /** From 1; 0 where there are no lines. */
+  readonly line: number;
+}
+
+/** Directories to drop from the front of a path: a number of elements, or the first match of a pattern. */
+export type Strip = number | Pattern;
+
+/** Placement options as they stood where an `accept` or `reject` line was read (configuration section 6.3). */
+export interface PlacementState {
+  /** May hold file-time names such as `${YYYYMMDD}`; undefined where nothing was said. */
+  readonly directory: string | undefined;
+  /** The `filename` option in force (`WHATFN`, `DESTFN=x`, ...), or undefined. */
+  readonly filename: string | undefined;
+  readonly mirror: boolean;
+  readonly strip: Strip;
+  /** `/` means off. */
+  readonly flatten: string;
+}
+
+/** One `accept` or `reject` line with the placement state in force. */
+export interface Rule extends PlacementState {
+  readonly verdict: 'accept' | 'reject';
+  readonly pattern: Pattern;
+  readonly origin: Origin;
+}

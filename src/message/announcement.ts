@@ -1,0 +1,30 @@
+import type { Parts } from './parts.js';
+import type { Sum } from './sum.js';
+
+/** What the announced path became. Decided once, when the message is decoded; nobody tests for `R` or `L` later. */
+export type Change =
+  | { readonly kind: 'write'; readonly parts: Parts | undefined; readonly sum: Sum | undefined }
+  | { readonly kind: 'remove' }
+  | { readonly kind: 'link'; readonly to: string }
+  | { readonly kind: 'make-directory' };
+
+/** What a post and a report have in common, and all that is left of a message whose change cannot be read. */
+export interface Envelope {
+  /** Routing key as received, or as it will be sent. */
+  readonly topic: string;
+  /** Time of the original announcement, `YYYYMMDDHHMMSS.mmm`, kept over every hop. */
+  readonly pubTime: string;
+  /** Root of the retrieval URL as transmitted, e.g. `http://host/`, or `file:`. Never holds a password. */
+  readonly baseUrl: string;
+  /** Path below the base URL as transmitted: space is `%20` and `#` is `%23`, nothing else is encoded. */
+  readonly relPath: string;
+  /** Every header but sum, parts, link, oldname, newname; values are text of at most 252 bytes. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** A decoded v02.post (or v03) message: one change to one file, or to one block of one file. */
+export interface Announcement extends Envelope {
+  readonly change: Change;
+  /** The other half of a rename: `from` is `oldname`, `to` is `newname`; decoded paths, checked like relPath. */
+  readonly moved?: { readonly from?: string; readonly to?: string };
+}

@@ -1,0 +1,89 @@
+/**
+ * What survives a restart and is shared by the instances of one configuration. Exactly one process owns it
+ * (the supervisor, or the single process of a foreground run); instances ask the owner over a socket. These
+ * interfaces are all that the rest of the house knows of either.
+ */
+
+/** Answer to a claim on a duplicate key. */
+export type Claim =
+  /** Nobody had it: it is ours until `commit` or `release`. */
+  | 'ours'
+  /** Committed within the period: a duplicate. */
+  | 'known';
+
+/** Duplicate suppression: a key is first claimed, then committed by the settler, or given up. */
+export interface Seen {
+  /** Waits while another live claimant holds the key. `ttl` in milliseconds: how long a commit is remembered. */
+  readonly claim: (key: string, ttl: number) => Promise<Claim>;
+  readonly commit: (key: string, ttl: number) => Promise<void>;
+  readonly release: (key: string) => Promise<void>;
+  /** Forget what was committed for a path, so that the same content is announced again after a removal. */
+  readonly forgetPath: (path: string) => Promise<void>;
+}
+
+/** Answer to entering a path. */
+export type Entry =
+  /** Nobody else has the path in hand now; leave it when settled. */
+  | 'entered'
+  /** A newer state of the path is, or was lately, in hand: the older one must not be installed. */
+  | 'superseded';
+
+/** The newest state of each target path in hand or waiting: "the last announced state of a path wins". */
+export interface Paths {
+  /**
+   * Waits while another item (of any instance) has one of the paths in hand. `instant` is the announcement's
+   * time in milliseconds since 1970. Waiting retries of the paths that are older become superseded. `leftover`
+   * names what would be left behind should we die before `leave` (a temporary file); the store hands it to its
+   * owner's `abandoned` callback then.
+   */
+  readonly enter: (paths: readonly string[], instant: number, leftover?: string) => Promise<Entry>;
+  readonly leave: (paths: readonly string[]) => Promise<void>;
+}
+
+/** A message that failed and waits for another attempt. */
+export interface Retry {
+  /** Given by the list when added. */
+  readonly id: string;
+  readonly exchange: string;
+  readonly topic: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Body as text. */
+  readonly body: string;
+  readonly contentType: string | undefined;
+  /** Target paths, so that a newer event can supersede it; may be empty. */
+  readonly paths: readonly string[];
+  /** Milliseconds since 1970. */
+  readonly instant: number;
+  readonly firstFailure: number;
+  readonly tries: number;
+  readonly reason: string;
+}
+
+/** A retry handed out: it is leased to us until done or again, or until our process dies. */
+export interface DueRetry extends Retry {
+  /** Older than `retry_ttl`: to be settled for good, not tried. */
+  readonly expired: boolean;
+  /** A newer state of its path has been taken in hand since. */
+  readonly superseded: boolean;
+}
+
+export interface RetryList {
+  /** Durable when it resolves. `notBefore` in milliseconds since 1970. */
+  readonly add: (retry: Omit<Retry, 'id'>, notBefore: number) => Promise<void>;
+  /** At most `limit` entries that are due now, leased to the caller; oldest due first. */
+  readonly take: (limit: number) => Promise<readonly DueRetry[]>;
+  readonly done: (id: string) => Promise<void>;
+  /** Failed once more. */
+  readonly again: (id: string, change: { notBefore: number; reason: string }) => Promise<void>;
+  /** Give back a leased entry untouched (stop). */
+  readonly handBack: (id: string) => Promise<void>;
+  /** All entries, waiting and leased, and when the next one is due (milliseconds since 1970). */
+  readonly size: () => Promise<{ waiting: number; nextDue: number | undefined }>;
+}
+
+export interface Store {
+  readonly seen: Seen;
+  readonly paths: Paths;
+  readonly retries: RetryList;
+  readonly close: () => Promise<void>;
+}
