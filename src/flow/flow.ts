@@ -1,0 +1,212 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { FatalError, messageOf } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { createCounter } from './balance.js';
+import { createLanes } from './lanes.js';
+import type { Flow, Pace, Step } from './recipe.js';
+import { createOrder } from './order.js';
+import type { Outcome } from './outcome.js';
+import type { Intake, Member, Settler } from './stage.js';
+import { runSteps } from './steps.js';
+
+/*
+ * The only loop of the house. It takes items while fewer than `inHand` are unsettled, lets at most `lanes` of
+ * them through the stages at once, keeps the events of one path in order, and settles each exactly once.
+ *
+ * Settlers run in the written order and acknowledging is the last of them, so whatever an acknowledgement claims
+ * has already happened. An item whose settling fails is handed back instead: the broker still has it.
+ *
+ * Stopping: the intake ends at once, items that have not begun are handed back, those inside the stages get a
+ * grace and are then aborted. A FatalError ends everything the same way, without a grace, and is thrown by run.
+ */
+
+/** Milliseconds before an item whose settling failed is handed back, so that a lasting fault does not spin. */
+const SETTLING_FAULT_PAUSE = 1000;
+
+export interface FlowParts<S> {
+  readonly intake: Intake<S>;
+  readonly steps: readonly Step[];
+  readonly settlers: readonly Settler<S>[];
+  readonly pace: Pace<S>;
+  readonly logger: Logger;
+}
+
+const membersOf = <S>({ intake, steps, settlers }: FlowParts<S>): readonly Member[] => [
+  intake,
+  ...steps.map((step) => (step.kind === 'stage' ? step.stage : step.fan)),
+  ...settlers,
+];
+
+/** Makes the engine for one recipe. Use `from` of line.ts, which checks the types. */
+export function createFlow<S>(parts: FlowParts<S>): Flow {
+  const { intake, pace, logger } = parts;
+  const counter = createCounter();
+  const members = membersOf(parts);
+
+  const run = async (stop: AbortSignal): Promise<void> => {
+    const fatal = new AbortController();
+    const abort = new AbortController();
+    const ending = AbortSignal.any([stop, fatal.signal]);
+    const handle = itemHandler(parts, { ending, abort: abort.signal, counter });
+    const inHand = new Set<Promise<void>>();
+    let room: (() => void) | undefined;
+
+    const begin = (item: S): void => {
+      const work = handle(item)
+        .catch((thrown: unknown) => {
+          if (!fatal.signal.aborted) fatal.abort(thrown);
+          abort.abort();
+        })
+        .finally(() => {
+          inHand.delete(work);
+          room?.();
+        });
+      inHand.add(work);
+    };
+
+    const started: Member[] = [];
+    const graceOver = startGrace(stop, pace.grace, abort);
+    const housekeeping = keepHouse(members, pace.housekeeping, logger);
+    try {
+      for (const member of members) {
+        await member.start?.();
+        started.push(member);
+      }
+      for await (const item of intake.items(ending)) {
+        counter.take();
+        begin(item);
+        if (inHand.size >= pace.inHand) await new Promise<void>((resolve) => (room = resolve));
+        if (ending.aborted) break;
+      }
+      while (inHand.size > 0) await Promise.all(inHand);
+    } catch (thrown) {
+      abort.abort();
+      while (inHand.size > 0) await Promise.all(inHand);
+      throw thrown;
+    } finally {
+      graceOver.cancel();
+      await housekeeping.end();
+      for (const member of started.reverse()) await stopMember(member, logger);
+    }
+    if (fatal.signal.aborted) throw fatal.signal.reason;
+  };
+
+  return { run, balance: counter.balance };
+}
+
+interface Surroundings {
+  /** Aborted when no new item may begin. */
+  readonly ending: AbortSignal;
+  /** Aborted when items inside the stages must give up. */
+  readonly abort: AbortSignal;
+  readonly counter: ReturnType<typeof createCounter>;
+}
+
+/** The way of one item: its turn, a lane, the stages, the settlers. Rejects only with what ends the process. */
+function itemHandler<S>(
+  { steps, settlers, pace, logger }: FlowParts<S>,
+  { ending, abort, counter }: Surroundings,
+): (item: S) => Promise<void> {
+  const order = createOrder();
+  const lanes = createLanes(pace.lanes);
+
+  const work = async (item: S): Promise<{ grown: S; outcome: Outcome }> => {
+    await lanes.enter();
+    try {
+      if (ending.aborted) return { grown: item, outcome: { kind: 'handed back' } };
+      return await runSteps(item, steps, abort, logger);
+    } finally {
+      lanes.leave();
+    }
+  };
+
+  return async (item) => {
+    const place = order.join(pace.touches(item));
+    try {
+      if (place.turn !== undefined) await place.turn;
+      const { grown, outcome } = await work(item);
+      counter.settle(await settle(grown, outcome, settlers, logger, abort));
+    } finally {
+      place.leave();
+    }
+  };
+}
+
+/** Runs the settlers; returns the outcome that held in the end. */
+async function settle<S>(
+  item: S,
+  outcome: Outcome,
+  settlers: readonly Settler<S>[],
+  logger: Logger,
+  abort: AbortSignal,
+): Promise<Outcome> {
+  let final = outcome;
+  for (const settler of settlers) {
+    try {
+      await settler.settle(item, final);
+    } catch (thrown) {
+      if (thrown instanceof FatalError) throw thrown;
+      if (final.kind === 'handed back') {
+        logger.error(`${settler.name}: could not hand an item back: ${messageOf(thrown)}`);
+        continue;
+      }
+      if (!abort.aborted) {
+        logger.error(`${settler.name}: could not settle an item, it is handed back: ${messageOf(thrown)}`);
+        await pause(SETTLING_FAULT_PAUSE, undefined, { signal: abort }).catch(() => undefined);
+      }
+      final = { kind: 'handed back' };
+      await settler.settle(item, final).catch((again: unknown) => {
+        logger.error(`${settler.name}: could not hand an item back: ${messageOf(again)}`);
+      });
+    }
+  }
+  return final;
+}
+
+function startGrace(stop: AbortSignal, grace: number, abort: AbortController): { cancel: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const begin = (): void => {
+    timer = setTimeout(() => abort.abort(), grace);
+  };
+  if (stop.aborted) begin();
+  else stop.addEventListener('abort', begin, { once: true });
+  return {
+    cancel: () => {
+      stop.removeEventListener('abort', begin);
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Housekeeping has its own clock: one long transfer does not make an instance look hung. */
+function keepHouse(members: readonly Member[], period: number, logger: Logger): { end: () => Promise<void> } {
+  let round: Promise<void> | undefined;
+  const once = async (): Promise<void> => {
+    for (const member of members) {
+      try {
+        await member.housekeep?.(new Date());
+      } catch (thrown) {
+        logger.error(`${member.name}: housekeeping failed: ${messageOf(thrown)}`);
+      }
+    }
+    round = undefined;
+  };
+  const timer = setInterval(() => {
+    round ??= once();
+  }, period);
+  timer.unref();
+  return {
+    end: async () => {
+      clearInterval(timer);
+      await round;
+    },
+  };
+}
+
+async function stopMember(member: Member, logger: Logger): Promise<void> {
+  try {
+    await member.stop?.();
+  } catch (thrown) {
+    logger.error(`${member.name}: did not stop cleanly: ${messageOf(thrown)}`);
+  }
+}

@@ -1,0 +1,91 @@
+import type { Rule, PlacementState } from '../config/rules.js';
+import type { Delivery } from '../broker/broker.js';
+import type { Announcement } from '../message/announcement.js';
+import type { Decoded } from '../message/formats.js';
+import type { Report } from '../message/report.js';
+import type { Sum } from '../message/sum.js';
+import type { Inflight } from '../file/inflight.js';
+import type { DueRetry } from '../store/store.js';
+
+/*
+ * An item only grows. Every stage takes one form and returns a larger one; nothing is removed or overwritten, and
+ * the announcement as it came through the door (`subject`) never changes. What will be announced is `next`.
+ */
+
+/** What happened to the item, once something has: becomes the outcome when no stage is left. */
+export interface Result {
+  /** Report code, e.g. 201. */
+  readonly code: number;
+  readonly text: string;
+}
+
+/** The first form: something came in, decoded or not. Exactly one of `delivery` and `retry` is there. */
+export interface Taken {
+  readonly origin: 'queue' | 'retry';
+  readonly delivery?: Delivery;
+  readonly retry?: DueRetry;
+  readonly exchange: string;
+  readonly message: Decoded;
+  /** Milliseconds since 1970 at which this process took it. */
+  readonly takenAt: number;
+  /** It may have been worked on before: the broker says redelivered, or it comes from the retry list. */
+  readonly repeated: boolean;
+  readonly result?: Result;
+}
+
+/** A usable announcement with identity headers that this pump vouches for. */
+export interface Received extends Taken {
+  readonly subject: Announcement;
+}
+
+/** The rule that accepted it, and its capture groups. */
+export interface Selected extends Received {
+  /** The settings in force: those of the rule, or those at the end of the file when no rule matched. */
+  readonly placement: PlacementState;
+  readonly rule: Rule | undefined;
+  /** What `${0}`, `${1}`, ... stand for. */
+  readonly captures: readonly string[];
+}
+
+/** Where the file goes: `path` is root + directory + name. Nothing may be written outside of `root`. */
+export interface Target {
+  readonly root: string;
+  /** Relative to root, no leading slash; empty for root itself. */
+  readonly directory: string;
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+}
+
+export interface Placed extends Selected {
+  readonly target: Target;
+  /** Where the other half of a rename lies here, when there is one and it was accepted. */
+  readonly counterpart?: Target;
+  /** The announcement for those further down. */
+  readonly next: Announcement;
+}
+
+/** Its paths are ours until it is settled: nobody else changes them meanwhile. */
+export interface Entered extends Placed {
+  readonly entered: readonly string[];
+}
+
+/** The bytes are on disk under a private name, verified; nothing in flight for removals, links and moves. */
+export interface Fetched extends Placed {
+  readonly inflight?: Inflight;
+  readonly bytes: number;
+  /** As computed over the bytes received; the announced one where nothing was received. */
+  readonly sum: Sum | undefined;
+}
+
+/** The change is visible under its final name. */
+export interface Installed extends Fetched {
+  readonly path: string;
+  readonly complete: boolean;
+  readonly result: Result;
+}
+
+/** A delivery record that came in. */
+export interface ReceivedReport extends Taken {
+  readonly report: Report;
+}

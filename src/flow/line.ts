@@ -1,0 +1,22 @@
+import type { Logger } from '../logger.js';
+import { createFlow } from './flow.js';
+import type { Flow, Pace, Step } from './recipe.js';
+import type { Fan, Intake, Settler, Stage } from './stage.js';
+
+/** A recipe being written: items start as S and are I after the steps so far. */
+export interface Line<S, I> {
+  readonly to: <O>(stage: Stage<I, O>) => Line<S, O>;
+  readonly each: <O>(fan: Fan<I, O>) => Line<S, O>;
+  readonly settling: (...last: readonly Settler<S>[]) => Flow;
+}
+
+/** Begins a recipe: `from(intake).to(stage).each(fan).settling(settler, ...)`. */
+export function from<S>(intake: Intake<S>, pace: Pace<S>, logger: Logger): Line<S, S> {
+  const extend = <I>(steps: readonly Step[]): Line<S, I> => ({
+    to: <O>(stage: Stage<I, O>) =>
+      extend<O>([...steps, { kind: 'stage', stage: stage as Stage<unknown, unknown> }]),
+    each: <O>(fan: Fan<I, O>) => extend<O>([...steps, { kind: 'fan', fan: fan as Fan<unknown, unknown> }]),
+    settling: (...last) => createFlow({ intake, steps, settlers: last, pace, logger }),
+  });
+  return extend<S>([]);
+}

@@ -1,0 +1,29 @@
+import type { Balance } from './balance.js';
+import type { Touch } from './order.js';
+import type { Fan, Stage } from './stage.js';
+
+/** How fast a flow goes, and what must stay in order. */
+export interface Pace<S> {
+  /** Items inside the stages at once: the one place that decides how many transfers run. */
+  readonly lanes: number;
+  /** Items taken and not yet settled, at most. */
+  readonly inHand: number;
+  /** The paths an item touches; items touching the same path run one after the other. */
+  readonly touches: (item: S) => readonly Touch[];
+  /** Milliseconds that items inside the stages get when we are stopped, before they are aborted. */
+  readonly grace: number;
+  /** Milliseconds between two rounds of housekeeping. */
+  readonly housekeeping: number;
+}
+
+/** A recipe that can run. */
+export interface Flow {
+  /** Ends when the intake has ended, or `stop` was aborted, and everything in hand is settled or handed back. */
+  readonly run: (stop: AbortSignal) => Promise<void>;
+  readonly balance: () => Balance;
+}
+
+/** One step of a recipe, for the engine. Types are checked where the recipe is written. */
+export type Step =
+  | { readonly kind: 'stage'; readonly stage: Stage<unknown, unknown> }
+  | { readonly kind: 'fan'; readonly fan: Fan<unknown, unknown> };

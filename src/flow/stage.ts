@@ -1,0 +1,34 @@
+import type { Outcome, Settled } from './outcome.js';
+
+/*
+ * The five parts a flow is made of. Members are function properties on purpose: with method shorthand TypeScript
+ * compares parameters loosely, and recipes in the wrong order would compile.
+ */
+
+/** Anything with a life: started before the first item, kept in order periodically, stopped after the last. */
+export interface Member {
+  readonly name: string;
+  readonly start?: () => Promise<void>;
+  readonly housekeep?: (now: Date) => Promise<void>;
+  readonly stop?: () => Promise<void>;
+}
+
+/** Where items come from. The iteration ends when `stop` is aborted, or when there is nothing more to come. */
+export interface Intake<S> extends Member {
+  readonly items: (stop: AbortSignal) => AsyncIterable<S>;
+}
+
+/** One step: returns the grown item, or its end. Throws RetryableError, PermanentError or FatalError. */
+export interface Stage<I, O> extends Member {
+  readonly run: (item: I, stop: AbortSignal) => Promise<O | Settled>;
+}
+
+/** The only kind of step in which one item becomes several. */
+export interface Fan<I, O> extends Member {
+  readonly spread: (item: I, stop: AbortSignal) => AsyncIterable<O>;
+}
+
+/** Does what is due when an item has ended. Settlers run in the written order; acknowledging is the last. */
+export interface Settler<S> extends Member {
+  readonly settle: (item: S, outcome: Outcome) => Promise<void>;
+}
