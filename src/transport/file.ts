@@ -1,0 +1,133 @@
+import { constants } from 'node:fs';
+import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { PermanentError, RetryableError, messageOf, systemCode } from '../errors.js';
+import type { ByteRange, Download, Session, TransferLimits, Transport } from './transport.js';
+import { watch, type Watch } from './watch.js';
+
+/** Bytes read at a time. */
+const readSize = 256 * 1024;
+
+/** Opens the transport for `file:`: files that this machine can open itself. */
+export function openFiles(limits: TransferLimits): Transport {
+  const session: Session = {
+    get: (path, stop, range) => get(absolutePath(path), stop, range, limits),
+    localPath: absolutePath,
+    remove: async (path, stop) => {
+      const local = absolutePath(path);
+      const guard = watch(stop, limits.timeout, local);
+      try {
+        await guard.wait(unlink(local));
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw fileError(error, 'remove', local);
+      } finally {
+        guard.end();
+      }
+    },
+    close: async () => undefined,
+  };
+  return { open: async () => session };
+}
+
+/** With `file:` the path is the file's own, made absolute. Throws PermanentError 417 for `..` and NUL. */
+export function absolutePath(path: string): string {
+  if (path.includes('\0') || path.split('/').includes('..')) {
+    throw new PermanentError(417, `path ${JSON.stringify(path.slice(0, 300))} is refused`);
+  }
+  return `/${path.replace(/^\/+/u, '')}`;
+}
+
+async function get(
+  path: string,
+  stop: AbortSignal,
+  range: ByteRange | undefined,
+  limits: TransferLimits,
+): Promise<Download> {
+  const guard = watch(stop, limits.timeout, path);
+  let file: FileHandle | undefined;
+  try {
+    file = await openGuarded(path, guard);
+    const stat = await guard.wait(file.stat());
+    if (!stat.isFile()) throw new RetryableError(`cannot read ${path}: it is not a regular file`);
+    const offset = range?.offset ?? 0;
+    const length = range?.length ?? Number.MAX_SAFE_INTEGER;
+    const size = Math.max(0, Math.min(length, stat.size - offset));
+    return { size, modified: stat.mtime, data: bytesOf({ file, path, guard }, offset, length) };
+  } catch (error) {
+    guard.end();
+    closeLater(file);
+    throw fileError(error, 'read', path);
+  }
+}
+
+/** A file that opens after we gave up on it (a network disk that hangs) is closed again. */
+async function openGuarded(path: string, guard: Watch): Promise<FileHandle> {
+  const opening = open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return await guard.wait(opening);
+  } catch (error) {
+    opening.then(closeLater, () => undefined);
+    throw error;
+  }
+}
+
+interface Source {
+  readonly file: FileHandle;
+  readonly path: string;
+  readonly guard: Watch;
+}
+
+/** Reads to the end or to `length`: what was appended since the file was opened belongs to it. */
+function bytesOf({ file, path, guard }: Source, offset: number, length: number): AsyncIterable<Uint8Array> {
+  let taken = 0;
+  let ended = false;
+  const end = (): void => {
+    if (ended) return;
+    ended = true;
+    guard.end();
+    closeLater(file);
+  };
+  guard.signal.addEventListener('abort', end, { once: true });
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        if (guard.signal.aborted) throw guard.signal.reason as RetryableError;
+        const wanted = Math.min(readSize, length - taken);
+        if (ended) return { done: true, value: undefined };
+        try {
+          const buffer = Buffer.allocUnsafe(wanted);
+          const read = wanted === 0 ? 0 : await readSome(file, buffer, offset + taken, guard);
+          taken += read;
+          if (read > 0) return { done: false, value: buffer.subarray(0, read) };
+        } catch (error) {
+          end();
+          throw fileError(error, 'read', path);
+        }
+        end();
+        return { done: true, value: undefined };
+      },
+      return: async () => {
+        end();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+}
+
+const readSome = async (file: FileHandle, into: Buffer, position: number, guard: Watch): Promise<number> =>
+  (await guard.wait(file.read(into, 0, into.byteLength, position))).bytesRead;
+
+/** A handle waits for its pending reads before it closes; nobody waits for that. */
+function closeLater(file: FileHandle | undefined): void {
+  file?.close().catch(() => undefined);
+}
+
+function fileError(thrown: unknown, verb: string, path: string): RetryableError | PermanentError {
+  if (thrown instanceof RetryableError || thrown instanceof PermanentError) return thrown;
+  const code = systemCode(thrown);
+  const what = `cannot ${verb} ${path}`;
+  if (code === 'ENAMETOOLONG')
+    return new PermanentError(417, `${what}: the name is too long`, { cause: thrown });
+  if (code === 'ENOENT') return new RetryableError(`${what}: not there, or not there yet`, { cause: thrown });
+  if (code === 'EACCES') return new RetryableError(`${what}: check owner and permissions`, { cause: thrown });
+  return new RetryableError(`${what}: ${code ?? messageOf(thrown)}`, { cause: thrown });
+}

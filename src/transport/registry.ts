@@ -1,0 +1,75 @@
+import { PermanentError } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { openPool } from './pool.js';
+import { openRate, type Rate } from './rate.js';
+import type { Credential, Session, TransferLimits, Transport, Transports } from './transport.js';
+
+export interface TransportOptions {
+  readonly limits: TransferLimits;
+  /** What credentials.conf says of a base URL. */
+  readonly credentialOf: (baseUrl: string) => Credential | undefined;
+  readonly logger: Logger;
+  /** Bandwidth limit of this process in KiB/s; 0 or absent for none. */
+  readonly kbytesPerSecond?: number;
+}
+
+/** One row per transport: its schemes, and how to load it. Nothing is loaded before it is needed. */
+const transports: readonly {
+  readonly schemes: readonly string[];
+  readonly load: (options: TransportOptions) => Promise<Transport>;
+}[] = [
+  {
+    schemes: ['http', 'https'],
+    load: async ({ limits, logger }) => (await import('./http.js')).openHttp(limits, logger),
+  },
+  { schemes: ['file'], load: async ({ limits }) => (await import('./file.js')).openFiles(limits) },
+];
+
+/** A session that was idle for this long is closed. */
+const idle = 60_000;
+
+/** Opens the door to all transports; each is loaded when a URL first asks for it. */
+export function openTransports(options: TransportOptions): Transports {
+  const loaded = new Map<number, Promise<Transport>>();
+  const rate = openRate(options.kbytesPerSecond ?? 0);
+
+  const transportFor = (baseUrl: string): Promise<Transport> => {
+    const scheme = schemeOf(baseUrl);
+    const index = transports.findIndex(({ schemes }) => schemes.includes(scheme));
+    const row = transports[index];
+    if (row === undefined)
+      throw new PermanentError(503, `Service unavailable ${scheme}: no transport for this scheme`);
+    const known = loaded.get(index);
+    if (known !== undefined) return known;
+    const made = row.load(options);
+    loaded.set(index, made);
+    return made;
+  };
+  const pool = openPool({
+    idle,
+    open: async (baseUrl, stop) => {
+      const transport = await transportFor(baseUrl);
+      const session = await transport.open({ url: baseUrl, credential: options.credentialOf(baseUrl) }, stop);
+      return limited(session, rate);
+    },
+  });
+
+  return {
+    session: pool.session,
+    close: async () => {
+      await pool.close();
+      for (const transport of loaded.values()) await (await transport).close?.();
+    },
+  };
+}
+
+const limited = (session: Session, rate: Rate): Session => ({
+  ...session,
+  get: async (path, stop, range) => {
+    const download = await session.get(path, stop, range);
+    return { ...download, data: rate.limit(download.data, stop) };
+  },
+});
+
+const schemeOf = (baseUrl: string): string =>
+  /^[a-z][a-z0-9+.-]*(?=:)/iu.exec(baseUrl)?.[0].toLowerCase() ?? 'none';

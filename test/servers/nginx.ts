@@ -1,0 +1,108 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, connect, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A real web server on a free port of loopback, with its own configuration and directories. */
+export interface Nginx {
+  /** Base URL with final slash. */
+  readonly url: string;
+  /** The served directory. */
+  readonly root: string;
+  /** One entry per request so far: the number of the connection, and the request line. */
+  readonly requests: () => Promise<{ connection: string; line: string }[]>;
+  readonly stop: () => Promise<void>;
+}
+
+const program = ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/usr/bin/nginx'].find((path) =>
+  existsSync(path),
+);
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+const configuration = (prefix: string, port: number): string => `
+daemon off;
+master_process off;
+pid ${prefix}/nginx.pid;
+error_log ${prefix}/error.log;
+events { worker_connections 256; }
+http {
+  log_format plain '$connection $request';
+  access_log ${prefix}/access.log plain;
+  client_body_temp_path ${prefix}/t1; proxy_temp_path ${prefix}/t2; fastcgi_temp_path ${prefix}/t3;
+  uwsgi_temp_path ${prefix}/t4; scgi_temp_path ${prefix}/t5;
+  gzip on; gzip_min_length 1; gzip_types *;
+  server {
+    listen 127.0.0.1:${port};
+    root ${prefix}/root;
+    keepalive_timeout 75s;
+    location /slow/ { limit_rate 1; }
+  }
+}
+`;
+
+/** Starts nginx. Fails with the name of the package when it is not installed. */
+export async function startNginx(): Promise<Nginx> {
+  if (program === undefined) throw new Error('nginx is not installed: apt-get install nginx-light');
+  const prefix = await mkdtemp(join(tmpdir(), 'sarracenia-nginx-'));
+  const root = join(prefix, 'root');
+  await mkdir(root);
+  const port = await freePort();
+  await writeFile(join(prefix, 'nginx.conf'), configuration(prefix, port));
+  const child = spawn(
+    program,
+    ['-p', prefix, '-c', join(prefix, 'nginx.conf'), '-e', join(prefix, 'error.log')],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
+  let complaint = '';
+  child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
+  await untilListening(port, child, () => complaint);
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    root,
+    requests: async () =>
+      (await readFile(join(prefix, 'access.log'), 'utf8'))
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => ({
+          connection: line.slice(0, line.indexOf(' ')),
+          line: line.slice(line.indexOf(' ') + 1),
+        })),
+    stop: async () => {
+      if (child.exitCode === null) {
+        const gone = new Promise((resolve) => child.once('exit', resolve));
+        child.kill('SIGTERM');
+        await gone;
+      }
+      await rm(prefix, { recursive: true, force: true });
+    },
+  };
+}
+
+async function untilListening(port: number, child: ChildProcess, complaint: () => string): Promise<void> {
+  for (let left = 200; left > 0; left -= 1) {
+    if (child.exitCode !== null) throw new Error(`nginx ended with code ${child.exitCode}: ${complaint()}`);
+    const isThere = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.once('error', () => resolve(false));
+    });
+    if (isThere) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  child.kill('SIGKILL');
+  throw new Error(`nginx does not listen on ${port}: ${complaint()}`);
+}
