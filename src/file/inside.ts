@@ -1,0 +1,273 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { PermanentError, RetryableError, systemCode } from '../errors.js';
+import { diskError } from './disk-error.js';
+import { openByHandle, openByPath, type Handle, type HandleWay } from './directory-handle.js';
+import { elementsOf, splitPath } from './relative-path.js';
+
+/*
+ * Containment. Whatever a message says, nothing is read, written or removed outside the root.
+ *
+ * Checking a path and then using it leaves a moment in which somebody swaps a directory for a symbolic link. So a
+ * path is walked one element at a time, every directory is opened without following links, and the last step is
+ * done relative to the open directory (`/proc/self/fd/N/name`, Linux), which no swap can redirect. A link on the
+ * way is followed only when the directory it opened lies inside the root by the kernel's own account.
+ *
+ * Everything here is synchronous: a handle can then never be closed, and its number given to another directory,
+ * while an operation of ours still waits in the thread pool. Whoever needs a directory longer pins it.
+ */
+
+/** An open directory inside the root; stays open until released. */
+export interface Directory {
+  /** Absolute path as it was when opened, without links. */
+  readonly path: string;
+  /** The same relative to the root; empty for the root. */
+  readonly relative: string;
+  /** A path by which the operating system reaches `name` in this very directory. */
+  readonly at: (name: string) => string;
+  /** The directory's descriptor for flushing; undefined where directories cannot be opened. */
+  readonly descriptor: number | undefined;
+  /** Gives it back; must be called once. */
+  readonly release: () => void;
+}
+
+/** A directory that nothing may leave. */
+export interface Root {
+  /** Absolute path without links. */
+  readonly path: string;
+  /** The absolute path of something below, for people and hooks; nothing is looked up. Throws PermanentError. */
+  readonly absolute: (relPath: string) => string;
+  /**
+   * Opens the directory that `elements` lead to; with `create`, missing ones are made (mode 0775 less the umask,
+   * unless given). Throws PermanentError 417 when the way leaves the root, RetryableError for the disk, with the
+   * system's code (ENOENT, ENOTDIR, ...) as cause.
+   */
+  readonly enter: (elements: readonly string[], create?: { readonly mode?: number | undefined }) => Directory;
+  /** Closes all directories that are not pinned. */
+  readonly close: () => void;
+}
+
+export interface RootOptions {
+  /** Make the root itself when it is missing. */
+  readonly create?: boolean;
+  /** Directories kept open between operations. */
+  readonly handles?: number;
+  /** `path` checks before and after instead of using handles; chosen where there is no `/proc`. */
+  readonly way?: 'handle' | 'path';
+}
+
+const defaultDirectoryMode = 0o775;
+
+interface Kept {
+  readonly handle: Handle;
+  readonly relative: string;
+  pins: number;
+  /** Out of the cache: to be closed when the last pin goes. */
+  dropped: boolean;
+}
+
+/** Opens a root. Throws RetryableError when the directory cannot be opened or made. */
+export function openRoot(directory: string, options: RootOptions = {}): Root {
+  const way = wayOf(options.way);
+  const capacity = Math.max(options.handles ?? 256, 8);
+  /** Least recently used first. Only canonical names are keys: a link may point elsewhere tomorrow. */
+  const cache = new Map<string, Kept>();
+  let base = openTop();
+
+  function openTop(): Kept {
+    try {
+      if (options.create === true) mkdirSync(directory, { recursive: true, mode: defaultDirectoryMode });
+      return { handle: way.open(directory, true), relative: '', pins: 0, dropped: false };
+    } catch (error) {
+      throw diskError(error, `open directory ${directory}`);
+    }
+  }
+
+  /** The root may have been removed and made again, or replaced by another file system, under our feet. */
+  function top(): Kept {
+    if (base.handle.isCurrent()) return base;
+    const fresh = openTop();
+    drop(base);
+    for (const kept of cache.values()) drop(kept);
+    cache.clear();
+    base = fresh;
+    return base;
+  }
+
+  function drop(kept: Kept): void {
+    kept.dropped = true;
+    if (kept.pins === 0) kept.handle.close();
+  }
+
+  /** A directory still open from earlier, if it is still where it was. */
+  function recall(relative: string): Kept | undefined {
+    if (relative === '') return base;
+    const kept = cache.get(relative);
+    if (kept === undefined) return undefined;
+    cache.delete(relative);
+    if (kept.handle.isCurrent()) {
+      cache.set(relative, kept);
+      return kept;
+    }
+    drop(kept);
+    return undefined;
+  }
+
+  /** Takes a newly opened directory in, if the kernel says that it lies inside. */
+  function adopt(handle: Handle, asked: string): Kept {
+    const relative = relativeTo(base.handle.path, handle.path);
+    if (relative === undefined) {
+      handle.close();
+      throw new PermanentError(417, `${asked} leads to ${handle.path}, outside ${base.handle.path}: refused`);
+    }
+    const known = recall(relative);
+    if (known !== undefined) {
+      handle.close();
+      return known;
+    }
+    const kept: Kept = { handle, relative, pins: 0, dropped: false };
+    cache.set(relative, kept);
+    if (cache.size > capacity) {
+      for (const [oldest, old] of cache) {
+        cache.delete(oldest);
+        drop(old);
+        break;
+      }
+    }
+    return kept;
+  }
+
+  function step(
+    from: Kept,
+    element: string,
+    create: { readonly mode?: number | undefined } | undefined,
+  ): Kept {
+    const relative = from.relative === '' ? element : `${from.relative}/${element}`;
+    const known = recall(relative);
+    if (known !== undefined) return known;
+    const asked = join(base.handle.path, relative);
+    const place = from.handle.at(element);
+    try {
+      return adopt(openDirectory(way, place), asked);
+    } catch (error) {
+      if (create === undefined || systemCode(error) !== 'ENOENT')
+        throw diskError(error, `open directory ${asked}`);
+    }
+    try {
+      makeDirectory(place, create.mode ?? defaultDirectoryMode);
+      return adopt(openDirectory(way, place), asked);
+    } catch (error) {
+      throw diskError(error, `make directory ${asked}`);
+    }
+  }
+
+  return {
+    get path() {
+      return base.handle.path;
+    },
+    absolute: (relPath) => join(base.handle.path, ...elementsOf(relPath)),
+    enter: (elements, create) => {
+      let kept = top();
+      for (const element of elements) kept = step(kept, element, create);
+      const pinned = kept;
+      pinned.pins += 1;
+      let released = false;
+      return {
+        path: pinned.handle.path,
+        relative: pinned.relative,
+        at: pinned.handle.at,
+        descriptor: pinned.handle.descriptor,
+        release: () => {
+          if (released) return;
+          released = true;
+          pinned.pins -= 1;
+          if (pinned.dropped && pinned.pins === 0) pinned.handle.close();
+        },
+      };
+    },
+    close: () => {
+      drop(base);
+      for (const kept of cache.values()) drop(kept);
+      cache.clear();
+    },
+  };
+}
+
+const wayOf = (wanted: 'handle' | 'path' | undefined): HandleWay => {
+  const chosen = wanted ?? (process.platform === 'linux' && existsSync('/proc/self/fd') ? 'handle' : 'path');
+  return chosen === 'handle' ? openByHandle : openByPath;
+};
+
+/** Opens a directory; when a link stands there, what the link leads to. The caller checks where that is. */
+function openDirectory(way: HandleWay, place: string): Handle {
+  try {
+    return way.open(place, false);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'ELOOP' && code !== 'ENOTDIR') throw error;
+  }
+  return way.open(place, true);
+}
+
+function makeDirectory(place: string, mode: number): void {
+  try {
+    mkdirSync(place, { mode });
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+}
+
+/** The path from one directory to another below it; undefined when it is not below. */
+function relativeTo(base: string, path: string): string | undefined {
+  if (path === base) return '';
+  const prefix = base.endsWith('/') || base.endsWith('\\') ? base : join(base, 'x').slice(0, -1);
+  return path.startsWith(prefix) ? path.slice(prefix.length).replaceAll('\\', '/') : undefined;
+}
+
+/** Where the last step of an operation happens. */
+export interface Place {
+  readonly directory: Directory;
+  readonly name: string;
+  /** Path to hand to the operating system. */
+  readonly at: string;
+}
+
+/**
+ * Runs one synchronous operation on a path below the root. `what` names the operation for error messages ("remove",
+ * "read"). Throws PermanentError 417 when the path leaves the root, RetryableError for the disk.
+ */
+export function inside<T>(
+  root: Root,
+  relPath: string,
+  options: { readonly what: string; readonly create?: { readonly mode?: number | undefined } },
+  use: (place: Place) => T,
+): T {
+  const { directories, name } = splitPath(relPath);
+  const directory = root.enter(directories, options.create);
+  try {
+    const result = use({ directory, name, at: directory.at(name) });
+    // Without handles a swap between check and use can only be noticed afterwards.
+    if (directory.descriptor === undefined) root.enter(directories).release();
+    return result;
+  } catch (error) {
+    throw diskError(error, `${options.what} ${join(directory.path, name)}`);
+  } finally {
+    directory.release();
+  }
+}
+
+/** Like `inside`, but undefined when the directory does not exist. */
+export function insideIfThere<T>(
+  root: Root,
+  relPath: string,
+  what: string,
+  use: (place: Place) => T | undefined,
+): T | undefined {
+  try {
+    return inside(root, relPath, { what }, use);
+  } catch (error) {
+    const code = systemCode(error);
+    if (error instanceof RetryableError && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
