@@ -1,0 +1,72 @@
+import { consumers, everywhere, group, option } from '../option.js';
+import { administrator } from '../special-values.js';
+import { boolean, count, oneOf, optionalText, url } from '../values.js';
+
+/** Reports, and the administration of a pump. */
+export const reporting = group({
+  report_back: option({
+    type: boolean,
+    default: true,
+    components: consumers,
+    aliases: ['reportback', 'rb'],
+    oldSpellings: ['log_back', 'lb'],
+    help: 'Send a report about every message to its source.',
+  }),
+  report_exchange: option({
+    type: optionalText,
+    default: undefined,
+    components: consumers,
+    aliases: ['lx', 'le'],
+    oldSpellings: ['log_exchange'],
+    help: 'Exchange reports are sent to.',
+  }),
+  report_dialect: option({
+    type: oneOf('auto', 'log', 'report'),
+    default: 'auto',
+    components: consumers,
+    help: 'Words of topics and exchanges of reports; auto asks the broker.',
+  }),
+  report_daemons: option({
+    type: boolean,
+    default: false,
+    components: ['audit'],
+    help: 'Run the processes that route reports.',
+  }),
+  admin: option({
+    type: administrator(url),
+    default: undefined,
+    components: everywhere,
+    help: 'Account that administers the broker.',
+  }),
+  feeder: option({
+    type: url,
+    default: undefined,
+    components: everywhere,
+    aliases: ['manager'],
+    help: 'Account of the pump itself, used by its own components.',
+  }),
+  users: option({
+    type: boolean,
+    default: false,
+    components: ['audit'],
+    help: 'Create the declared users and their permissions.',
+  }),
+  pump: option({
+    type: boolean,
+    default: false,
+    components: ['audit'],
+    help: 'Check the settings of the pump.',
+  }),
+  set_passwords: option({
+    type: boolean,
+    default: true,
+    components: ['audit'],
+    help: 'Set passwords from the credentials file.',
+  }),
+  max_queue_size: option({
+    type: count(),
+    default: 25000,
+    components: ['audit'],
+    help: 'Messages above which a queue is reported.',
+  }),
+});

@@ -1,0 +1,146 @@
+import { downloaders, everywhere, group, movers, option, walkers } from '../option.js';
+import { inflight } from '../special-values.js';
+import { boolean, count, directory, duration, mode, oneOf, rate, size, url } from '../values.js';
+
+/** Moving the bytes, and what becomes of them on this disk or on a server. */
+export const transfer = group({
+  base_dir: option({
+    type: directory,
+    default: undefined,
+    components: ['sender'],
+    aliases: ['bd'],
+    help: 'Local root put before an announced path to find the file.',
+  }),
+  document_root: option({
+    type: directory,
+    default: undefined,
+    components: everywhere,
+    aliases: ['dr'],
+    help: 'Old spelling of post_base_dir, base_dir or directory, by component.',
+  }),
+  discard: option({
+    type: boolean,
+    default: false,
+    components: ['subscribe'],
+    aliases: ['download-and-discard', 'd'],
+    help: 'Delete every file after it was fetched, to measure.',
+  }),
+  overwrite: option({
+    type: boolean,
+    default: false,
+    components: downloaders,
+    aliases: ['o'],
+    help: 'Fetch even what is already there unchanged.',
+  }),
+  delete: option({
+    type: boolean,
+    default: false,
+    components: [...downloaders, 'post', 'watch', 'poll'],
+    help: 'Remove the file at its origin after it was fetched.',
+  }),
+  inplace: option({
+    type: boolean,
+    default: false,
+    components: downloaders,
+    aliases: ['in', 'assemble'],
+    help: 'Put the blocks of a large file together in the target file.',
+  }),
+  inflight: option({
+    type: inflight,
+    default: undefined,
+    components: [...movers, 'post', 'watch', 'cpost'],
+    oldSpellings: ['lock', 'lk'],
+    help: 'Name of a file while it is written; for posters the age at which it is complete.',
+  }),
+  batch: option({
+    type: count(1),
+    default: 100,
+    components: [...movers, 'poll'],
+    help: 'Transfers over one connection.',
+  }),
+  bufsize: option({
+    type: size,
+    default: 2 ** 20,
+    components: everywhere,
+    help: 'Size of the buffers of a transfer.',
+  }),
+  kbytes_ps: option({
+    type: rate,
+    default: 0,
+    components: movers,
+    help: 'Most KiB per second; 0 is no limit.',
+  }),
+  timeout: option({
+    type: duration,
+    default: 300,
+    components: [...movers, 'poll'],
+    help: 'Longest wait for a connection or a buffer; 0 waits for ever.',
+  }),
+  chmod: option({
+    type: mode,
+    default: 0,
+    components: [...movers, 'poll'],
+    aliases: ['default_mode', 'dm'],
+    help: 'Permissions of files that bring none; for poll the permissions a file must have.',
+  }),
+  chmod_dir: option({
+    type: mode,
+    default: 0o775,
+    components: movers,
+    aliases: ['default_dir_mode', 'ddm'],
+    help: 'Permissions of directories made on the way.',
+  }),
+  preserve_mode: option({
+    type: boolean,
+    default: true,
+    components: everywhere,
+    aliases: ['pm'],
+    help: 'Carry and apply permissions.',
+  }),
+  preserve_time: option({
+    type: boolean,
+    default: true,
+    components: everywhere,
+    aliases: ['pt'],
+    help: 'Carry and apply modification times.',
+  }),
+  destination: option({
+    type: url,
+    default: undefined,
+    components: ['sender', 'poll'],
+    help: 'Server to send to, or to list.',
+  }),
+  on_mismatch: option({
+    type: oneOf('retry', 'accept', 'reject'),
+    default: 'retry',
+    components: movers,
+    help: 'What to do with data that differs from its announced checksum.',
+  }),
+  allow_links: option({
+    type: boolean,
+    default: false,
+    components: movers,
+    help: 'Make symbolic links that lead out of the target directory.',
+  }),
+  durability: option({
+    type: oneOf('process', 'power'),
+    default: 'process',
+    components: everywhere,
+    help: 'What results survive: the death of a process, or of the power supply.',
+  }),
+  xattr_disable: option({
+    type: boolean,
+    default: false,
+    components: [...downloaders, ...walkers],
+    aliases: ['xattr_disabled', 'xd'],
+    help: 'Keep no checksums in extended attributes.',
+  }),
+  recompute_chksum: option({
+    type: boolean,
+    default: true,
+    components: ['sarra'],
+    aliases: ['rc'],
+    ignored: 'checksums are always computed',
+    help: 'Compute checksums of what is fetched; always so.',
+  }),
+});

@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto';
+import type { Binding, Config, QueueName } from '../config.js';
+import type { Settings } from './settings.js';
+import { isExplicit, originOf, valueOf, warn } from './settings.js';
+import { brokerUser, runsThePump } from './derive.js';
+
+/** A topic to bind: blanks and every `#` but a final wildcard are encoded. */
+export function bindingKey(prefix: string, subtopic: string): string {
+  const key = `${prefix}.${subtopic}`.replaceAll(' ', '%20');
+  const wild = key.endsWith('.#');
+  return (wild ? key.slice(0, -2) : key).replaceAll('#', '%23') + (wild ? '.#' : '');
+}
+
+/** Exchange and topic prefix that stand for each other where reports are read. */
+interface Pair {
+  readonly exchange: string;
+  readonly prefix: string;
+  readonly optional: boolean;
+}
+
+function reportPairs(settings: Settings): readonly Pair[] {
+  const user = brokerUser(settings);
+  if (user === undefined) return [];
+  const pump = runsThePump(settings, user);
+  const dialect = valueOf(settings, 'report_dialect');
+  const pairs = [
+    { exchange: pump ? 'xlog' : `xl_${user}`, prefix: 'v02.log', dialect: 'log' },
+    { exchange: pump ? 'xreport' : `xr_${user}`, prefix: 'v02.report', dialect: 'report' },
+  ];
+  return pairs
+    .filter((pair) => dialect === 'auto' || pair.dialect === dialect)
+    .map(({ exchange, prefix }) => ({ exchange, prefix, optional: dialect === 'auto' }));
+}
+
+/** What the queue is bound to: the subtopics, or everything on the exchange in force at the end. */
+export function collectBindings(settings: Settings): readonly Binding[] {
+  const { facts } = settings;
+  if (!facts.consumes || settings.bindNothing) return [];
+  const written =
+    settings.bindings.length > 0
+      ? settings.bindings
+      : [{ exchange: undefined, prefix: undefined, subtopic: '#' }];
+  const final = valueOf(settings, 'exchange');
+  const fallback = valueOf(settings, 'topic_prefix') ?? 'v02.post';
+  const prefixFor = (exchange: string, prefix: string | undefined): string => {
+    if (prefix !== undefined) return prefix;
+    const readsLogs =
+      facts.name === 'report' && !isExplicit(settings, 'topic_prefix') && /^xl(og|_)/.test(exchange);
+    return readsLogs ? 'v02.log' : fallback;
+  };
+  const found = written.flatMap(({ exchange = final, prefix, subtopic }): Binding[] => {
+    if (exchange !== undefined)
+      return [{ exchange, key: bindingKey(prefixFor(exchange, prefix), subtopic), optional: false }];
+    if (facts.name !== 'report') return [];
+    return reportPairs(settings).map((pair) => ({
+      exchange: pair.exchange,
+      key: bindingKey(prefix ?? pair.prefix, subtopic),
+      optional: pair.optional,
+    }));
+  });
+  const seen = new Set<string>();
+  return found.filter(({ exchange, key }) => {
+    const fresh = !seen.has(`${exchange} ${key}`);
+    seen.add(`${exchange} ${key}`);
+    return fresh;
+  });
+}
+
+/** The name of the state: the configuration's, or a digest of what makes an ad-hoc run the same run again. */
+export function stateNameOf(settings: Settings, bindings: readonly Binding[]): string {
+  if (settings.name !== undefined) return settings.name;
+  const identity = [
+    settings.facts.name,
+    valueOf(settings, settings.facts.consumes ? 'broker' : 'post_broker'),
+    bindings,
+    valueOf(settings, 'directory') ?? '',
+  ];
+  return `adhoc-${createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 12)}`;
+}
+
+/** The name of the queue, or the beginning of a name to be made once and kept. */
+export function queueNameOf(settings: Settings, stateName: string): QueueName | undefined {
+  const { facts } = settings;
+  if (!facts.consumes) return undefined;
+  const user = brokerUser(settings) ?? 'anonymous';
+  const given = valueOf(settings, 'queue_name');
+  if (given !== undefined) {
+    if (!given.startsWith(`q_${user}`))
+      warn(
+        settings,
+        originOf(settings, 'queue_name'),
+        `queue_name: does not begin with q_${user}, the broker may refuse it`,
+      );
+    return { kind: 'fixed', name: given };
+  }
+  const name = `q_${user}.${facts.program}.${stateName}`;
+  if (!facts.generatedQueue) return { kind: 'fixed', name };
+  const suffix = valueOf(settings, 'queue_suffix');
+  return { kind: 'generated', prefix: suffix === undefined ? name : `${name}.${suffix}` };
+}
+
+const twoDigits = (instance: number): string => String(Math.max(0, instance - 1)).padStart(2, '0');
+
+/** Bindings of one instance (from 1): with `exchange_split` each has an exchange of its own. */
+export const bindingsOfInstance = (
+  config: Pick<Config, 'bindings' | 'queue'>,
+  instance: number,
+): readonly Binding[] =>
+  config.queue.exchangeSplit
+    ? config.bindings.map((binding) => ({ ...binding, exchange: binding.exchange + twoDigits(instance) }))
+    : config.bindings;
+
+/** Queue of one instance (from 1): shared, unless `exchange_split` gives each its own. */
+export function queueOfInstance(
+  config: Pick<Config, 'queueName' | 'queue'>,
+  instance: number,
+): QueueName | undefined {
+  const { queueName } = config;
+  if (queueName === undefined || !config.queue.exchangeSplit) return queueName;
+  const suffix = `_${twoDigits(instance)}`;
+  return queueName.kind === 'fixed'
+    ? { kind: 'fixed', name: queueName.name + suffix }
+    : { kind: 'generated', prefix: queueName.prefix + suffix };
+}
