@@ -13,9 +13,13 @@ export type Claim =
 
 /** Duplicate suppression: a key is first claimed, then committed by the settler, or given up. */
 export interface Seen {
-  /** Waits while another live claimant holds the key. `ttl` in milliseconds: how long a commit is remembered. */
-  readonly claim: (key: string, ttl: number) => Promise<Claim>;
-  readonly commit: (key: string, ttl: number) => Promise<void>;
+  /**
+   * Waits while another live claimant holds the key. `ttl` in milliseconds: how long a commit is remembered; a
+   * hit starts it afresh. An abort rejects with the signal's reason, and nothing is held then.
+   */
+  readonly claim: (key: string, ttl: number, signal?: AbortSignal) => Promise<Claim>;
+  /** Durable when it resolves. `path` is the one that `forgetPath` names later. */
+  readonly commit: (key: string, ttl: number, path?: string) => Promise<void>;
   readonly release: (key: string) => Promise<void>;
   /** Forget what was committed for a path, so that the same content is announced again after a removal. */
   readonly forgetPath: (path: string) => Promise<void>;
@@ -32,11 +36,20 @@ export type Entry =
 export interface Paths {
   /**
    * Waits while another item (of any instance) has one of the paths in hand. `instant` is the announcement's
-   * time in milliseconds since 1970. Waiting retries of the paths that are older become superseded. `leftover`
-   * names what would be left behind should we die before `leave` (a temporary file); the store hands it to its
-   * owner's `abandoned` callback then.
+   * time in milliseconds since 1970; one in the future counts as now. Waiting retries of the paths that are
+   * older become superseded. `leftover` names what would be left behind should we die before `leave` (a
+   * temporary file); the store hands it to its owner's `abandoned` callback then. An abort rejects with the
+   * signal's reason, and nothing is held then.
+   *
+   * All paths are entered together or none is. Whoever enters a second time before leaving may wait for itself.
    */
-  readonly enter: (paths: readonly string[], instant: number, leftover?: string) => Promise<Entry>;
+  readonly enter: (
+    paths: readonly string[],
+    instant: number,
+    leftover?: string,
+    signal?: AbortSignal,
+  ) => Promise<Entry>;
+  /** Leaves everything that was entered together with these paths; only who was told `entered` may call it. */
   readonly leave: (paths: readonly string[]) => Promise<void>;
 }
 
@@ -52,8 +65,9 @@ export interface Retry {
   readonly contentType: string | undefined;
   /** Target paths, so that a newer event can supersede it; may be empty. */
   readonly paths: readonly string[];
-  /** Milliseconds since 1970. */
+  /** Time of the announcement in milliseconds since 1970; one in the future is stored as the time of adding. */
   readonly instant: number;
+  /** Milliseconds since 1970. */
   readonly firstFailure: number;
   readonly tries: number;
   readonly reason: string;
@@ -72,6 +86,7 @@ export interface RetryList {
   readonly add: (retry: Omit<Retry, 'id'>, notBefore: number) => Promise<void>;
   /** At most `limit` entries that are due now, leased to the caller; oldest due first. */
   readonly take: (limit: number) => Promise<readonly DueRetry[]>;
+  /** Settled for good: forgotten. Without effect, like the two below, on what is not leased to the caller. */
   readonly done: (id: string) => Promise<void>;
   /** Failed once more. */
   readonly again: (id: string, change: { notBefore: number; reason: string }) => Promise<void>;
@@ -85,5 +100,9 @@ export interface Store {
   readonly seen: Seen;
   readonly paths: Paths;
   readonly retries: RetryList;
+  /**
+   * Ends this client: what it still waits for is refused, what it wrote is on disk, what it holds is given up
+   * as if its process had died.
+   */
   readonly close: () => Promise<void>;
 }

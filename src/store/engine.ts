@@ -1,0 +1,98 @@
+import { hash } from 'node:crypto';
+
+/**
+ * An ordered table of bytes that outlives the process: what the three parts of a store are written on. Changes
+ * are visible to `get` at once and are written together, one batch for each turn of the event loop; `written`
+ * tells when they are safe.
+ */
+export interface Engine {
+  /** Value as of now, changes not yet written included. */
+  readonly get: (key: Uint8Array) => Buffer | undefined;
+  readonly put: (key: Uint8Array, value: Uint8Array) => void;
+  readonly remove: (key: Uint8Array) => void;
+  /** Resolves when every change so far would be found again. @throws FatalError when it cannot be written. */
+  readonly written: () => Promise<void>;
+  /**
+   * Entries with `from` <= key < `to` in the order of their bytes. Changes made meanwhile may be missing from
+   * it: compare with `get` before acting on one.
+   */
+  readonly scan: (from: Uint8Array, to: Uint8Array) => AsyncIterable<readonly [Buffer, Buffer]>;
+  /** Drop all entries with `from` <= key < `to`; none of them may be changed meanwhile. */
+  readonly clear: (from: Uint8Array, to: Uint8Array) => Promise<void>;
+  /** Writes what is due, then closes. */
+  readonly close: () => Promise<void>;
+}
+
+/** First byte of every key: whose it is. The letters are the format on disk; never reuse one. */
+export const table = {
+  /** Classes of lifetime in use by the duplicates. */
+  lifetime: 0x63,
+  /** Duplicates by lifetime, time of expiry and key. */
+  seen: 0x73,
+  /** Duplicates by lifetime, time of expiry, path and key. */
+  seenOfPath: 0x66,
+  /** Newest instant of a path, by hour of writing. */
+  newest: 0x6e,
+  /** What an item in hand would leave behind. */
+  leftover: 0x6c,
+  /** Retries: message, state, order by due time, by path, "this path has some", superseded, count. */
+  retry: 0x52,
+  retryState: 0x53,
+  retryDue: 0x44,
+  retryOfPath: 0x42,
+  retryPath: 0x57,
+  retrySuperseded: 0x55,
+  retryCount: 0x4e,
+} as const;
+
+export const nothing = Buffer.alloc(0);
+
+/** Bytes of a hashed text: short, and of one length whatever a hostile message contains. */
+export const hashLength = 16;
+
+/** 16 bytes that stand for a text in keys. */
+export const hashOf = (text: string): Buffer => hash('sha256', text, 'buffer').subarray(0, hashLength);
+
+/** A key as text, one character for a byte: a Map compares buffers by identity. */
+export const nameOf = (key: Uint8Array): string =>
+  Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+
+/** The key that `nameOf` was given. */
+export const namedKey = (name: string): Buffer => Buffer.from(name, 'latin1');
+
+/** A key: the table's letter, then the parts. */
+export function keyOf(letter: number, ...parts: readonly Uint8Array[]): Buffer {
+  return Buffer.concat([Buffer.from([letter]), ...parts]);
+}
+
+/** Six bytes, big end first, so that keys sort as numbers do; 0 to 2^48 - 1, others are moved to the nearer end. */
+export function numberKey(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(6);
+  const whole = Number.isNaN(value) ? 0 : Math.floor(value);
+  bytes.writeUIntBE(Math.max(0, Math.min(whole, 2 ** 48 - 1)), 0, 6);
+  return bytes;
+}
+
+/** A time or count as a value. */
+export function numberValue(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeDoubleBE(value);
+  return bytes;
+}
+
+/** The first number of a value; undefined when it is too short (a damaged file). */
+export const readNumber = (value: Buffer | undefined): number | undefined =>
+  value === undefined || value.length < 8 ? undefined : value.readDoubleBE(0);
+
+/** An instant as it counts: none lies in the future, or a sender whose clock is ahead would win for ever. */
+export const clipped = (instant: number, now: number): number =>
+  Number.isFinite(instant) ? Math.min(instant, now) : now;
+
+/** The first key behind all keys that start with `prefix`. Letters of tables are below 255, so there is one. */
+export function endOf(prefix: Uint8Array): Buffer {
+  const end = Buffer.from(prefix);
+  let at = end.length - 1;
+  while (at > 0 && end[at] === 0xff) at -= 1;
+  end[at] = (end[at] ?? 0) + 1;
+  return end.subarray(0, at + 1);
+}

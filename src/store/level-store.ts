@@ -1,0 +1,32 @@
+import { chmod, mkdir } from 'node:fs/promises';
+import { FatalError, messageOf } from '../errors.js';
+import { openLevelEngine } from './level-engine.js';
+import { openOwnedStore, type OwnedStore, type OwnedStoreOptions } from './owned-store.js';
+
+/** Makes a directory that only we can read; one that exists is closed to others. @throws FatalError */
+export async function makePrivateDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await chmod(directory, 0o700);
+  } catch (error) {
+    throw new FatalError(
+      `cannot make the state directory ${directory}: ${messageOf(error)}. It must be ours and writable.`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Opens the store in `directory` and makes this process its owner, until the process ends or closes it. Answers
+ * undefined when another process has it.
+ *
+ * @throws FatalError when its files cannot be made or read.
+ */
+export async function openLevelStore(
+  directory: string,
+  options: OwnedStoreOptions = {},
+): Promise<OwnedStore | undefined> {
+  await makePrivateDirectory(directory);
+  const engine = await openLevelEngine(directory, options.flush ?? false);
+  return engine && openOwnedStore(engine, options);
+}

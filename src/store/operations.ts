@@ -1,0 +1,79 @@
+import { PermanentError } from '../errors.js';
+import { isRecord } from './frames.js';
+import type { Retry, Store } from './store.js';
+
+/** What a client may ask of a store over the socket, by name. */
+export type Operation = (store: Store, args: readonly unknown[], signal: AbortSignal) => Promise<unknown>;
+
+const refused = (what: string): PermanentError =>
+  new PermanentError(
+    417,
+    `the store was asked with a wrong ${what}: the versions of the two processes may differ`,
+  );
+
+function text(value: unknown): string {
+  if (typeof value !== 'string') throw refused('text');
+  return value;
+}
+
+function number(value: unknown): number {
+  if (typeof value !== 'number') throw refused('number');
+  return value;
+}
+
+/** JSON has null where a caller left something out. */
+const optionalText = (value: unknown): string | undefined =>
+  value === undefined || value === null ? undefined : text(value);
+
+function texts(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) throw refused('list');
+  return value.map(text);
+}
+
+function retry(value: unknown): Omit<Retry, 'id'> {
+  if (!isRecord(value) || !isRecord(value['headers'])) throw refused('retry');
+  const headers = Object.fromEntries(
+    Object.entries(value['headers']).map(([name, header]) => [name, text(header)]),
+  );
+  return {
+    exchange: text(value['exchange']),
+    topic: text(value['topic']),
+    headers,
+    body: text(value['body']),
+    contentType: optionalText(value['contentType']),
+    paths: texts(value['paths']),
+    instant: number(value['instant']),
+    firstFailure: number(value['firstFailure']),
+    tries: number(value['tries']),
+    reason: text(value['reason']),
+  };
+}
+
+export const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
+  ['claim', async ({ seen }, [key, ttl], signal) => seen.claim(text(key), number(ttl), signal)],
+  ['commit', async ({ seen }, [key, ttl, path]) => seen.commit(text(key), number(ttl), optionalText(path))],
+  ['release', async ({ seen }, [key]) => seen.release(text(key))],
+  ['forgetPath', async ({ seen }, [path]) => seen.forgetPath(text(path))],
+  [
+    'enter',
+    async ({ paths }, [list, instant, leftover], signal) =>
+      paths.enter(texts(list), number(instant), optionalText(leftover), signal),
+  ],
+  ['leave', async ({ paths }, [list]) => paths.leave(texts(list))],
+  ['add', async ({ retries }, [added, notBefore]) => retries.add(retry(added), number(notBefore))],
+  ['take', async ({ retries }, [limit]) => retries.take(number(limit))],
+  ['done', async ({ retries }, [id]) => retries.done(text(id))],
+  [
+    'again',
+    async ({ retries }, [id, change]) => {
+      if (!isRecord(change)) throw refused('change');
+      return retries.again(text(id), {
+        notBefore: number(change['notBefore']),
+        reason: text(change['reason']),
+      });
+    },
+  ],
+  ['handBack', async ({ retries }, [id]) => retries.handBack(text(id))],
+  ['size', async ({ retries }) => retries.size()],
+  ['close', async (store) => store.close()],
+]);

@@ -1,0 +1,148 @@
+import { FatalError, messageOf } from '../errors.js';
+import { silentLogger, type Logger } from '../logger.js';
+import type { Client } from './client.js';
+import type { Engine } from './engine.js';
+import { newestInstants } from './newest.js';
+import { openPaths } from './paths.js';
+import { openRetries } from './retry-list.js';
+import { openSeen } from './seen.js';
+import type { Store } from './store.js';
+
+export interface OwnedStoreOptions {
+  /** Put every write on the disk before it counts as done, so that it survives a power failure. Default false. */
+  readonly flush?: boolean;
+  /** Milliseconds after its first failure at which a retry is handed out as expired; 0 never. Default two days. */
+  readonly retryTtl?: number;
+  /** Told what a dead client left behind, once: see `Paths.enter`. Awaited before the path is free again. */
+  readonly abandoned?: (leftover: string) => Promise<void>;
+  readonly logger?: Logger;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/** A store in the process that owns it. */
+export interface OwnedStore {
+  /** One more client. Closing what is answered gives up all that the client holds. */
+  readonly join: (name: string) => Store;
+  /** Drop what nobody remembers any more; done every minute by itself. */
+  readonly expire: () => Promise<void>;
+  /** Ends all clients, writes what is due and closes the files. */
+  readonly close: () => Promise<void>;
+}
+
+const twoDays = 2 * 86_400_000;
+const minute = 60_000;
+/** How long the care for one leftover may hold up its path, in milliseconds. */
+const abandonDeadline = 30_000;
+
+/** The callback, made such that it always ends. */
+function careful(options: OwnedStoreOptions, logger: Logger): (leftover: string) => Promise<void> {
+  return async (leftover) => {
+    if (options.abandoned === undefined) return;
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('it took too long')), abandonDeadline);
+    });
+    try {
+      await Promise.race([options.abandoned(leftover), deadline]);
+    } catch (error) {
+      logger.warning(
+        `could not clear away ${leftover} of a dead process: ${messageOf(error)}; remove it by hand`,
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+/** Expiry on its own clock; it never keeps a process alive. */
+function expiring(expire: () => Promise<void>, logger: Logger): () => Promise<void> {
+  let last = Promise.resolve();
+  const timer = setInterval(() => {
+    last = expire().catch((error: unknown) =>
+      logger.error(`cannot drop expired entries: ${messageOf(error)}`),
+    );
+  }, minute);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await last;
+  };
+}
+
+/** The store, with `check` before everything but the end. */
+function guarded({ seen, paths, retries, close }: Store, check: () => void): Store {
+  const checked =
+    <Args extends readonly unknown[], Answer>(ask: (...args: Args) => Promise<Answer>) =>
+    async (...args: Args): Promise<Answer> => {
+      check();
+      return ask(...args);
+    };
+  return {
+    seen: {
+      claim: checked(seen.claim),
+      commit: checked(seen.commit),
+      release: checked(seen.release),
+      forgetPath: checked(seen.forgetPath),
+    },
+    paths: { enter: checked(paths.enter), leave: checked(paths.leave) },
+    retries: {
+      add: checked(retries.add),
+      take: checked(retries.take),
+      done: checked(retries.done),
+      again: checked(retries.again),
+      handBack: checked(retries.handBack),
+      size: checked(retries.size),
+    },
+    close,
+  };
+}
+
+/** The three parts over one engine, which is closed with the store. */
+export async function openOwnedStore(engine: Engine, options: OwnedStoreOptions = {}): Promise<OwnedStore> {
+  const logger = options.logger ?? silentLogger;
+  const now = options.now ?? Date.now;
+  const retryTtl = options.retryTtl ?? twoDays;
+  const seen = await openSeen(engine, now);
+  const newest = newestInstants(engine, now);
+  const retries = openRetries({ engine, now, retryTtl: retryTtl > 0 ? retryTtl : Infinity, newest });
+  const paths = await openPaths({ engine, now, abandon: careful(options, logger), newest, retries });
+  const expire = async (): Promise<void> => {
+    await seen.expire();
+    await newest.expire();
+  };
+  const stopExpiring = expiring(expire, logger);
+  const leaving = new Set<() => Promise<void>>();
+
+  const leave = async (client: Client): Promise<void> => {
+    const reason = new FatalError(`the store was closed for ${client.name}`);
+    retries.leave(client);
+    await paths.leave(client, reason);
+    seen.leave(client, reason);
+    await engine.written();
+  };
+
+  const join = (name: string): Store => {
+    const client: Client = { name };
+    let left: Promise<void> | undefined;
+    const close = (): Promise<void> => {
+      left ??= leave(client).finally(() => leaving.delete(close));
+      return left;
+    };
+    leaving.add(close);
+    const store = { seen: seen.of(client), paths: paths.of(client), retries: retries.of(client), close };
+    return guarded(store, () => {
+      if (left !== undefined) throw new FatalError(`the store was closed for ${name}`);
+    });
+  };
+
+  const close = async (): Promise<void> => {
+    await stopExpiring();
+    try {
+      await Promise.all([...leaving].map((leaveOne) => leaveOne()));
+    } finally {
+      await engine.close();
+    }
+  };
+  return { join, expire, close };
+}

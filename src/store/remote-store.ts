@@ -1,0 +1,99 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FatalError } from '../errors.js';
+import { reachOwner } from './ask.js';
+import type { Link } from './link.js';
+import type { Claim, DueRetry, Entry, Store } from './store.js';
+
+/** The store of another process. */
+export interface RemoteStore extends Store {
+  /** Aborted, with a FatalError as reason, when the owner is gone: acknowledge nothing any more, and exit. */
+  readonly lost: AbortSignal;
+  /** Asks what the owner's handlers answer. */
+  readonly ask: (kind: string, body: unknown) => Promise<unknown>;
+}
+
+export interface ConnectOptions {
+  /** Milliseconds to wait for an owner to appear; default 10 000. */
+  readonly wait?: number;
+}
+
+const lookEvery = 25;
+
+async function awaitOwner(directory: string, wait: number): Promise<Link> {
+  const deadline = Date.now() + wait;
+  for (;;) {
+    const link = await reachOwner(directory);
+    if (link !== undefined) return link;
+    if (Date.now() >= deadline) {
+      throw new FatalError(
+        `nobody owns the state in ${directory}: the supervisor is not running. Start it first.`,
+      );
+    }
+    await sleep(lookEvery);
+  }
+}
+
+/**
+ * The store as the owner of `directory` keeps it, over its socket. The questions of one turn of the event loop
+ * travel together. The answers are the owner's own and are trusted to have the right shape.
+ *
+ * @throws FatalError when nobody owns the directory.
+ */
+export async function connectStore(directory: string, options: ConnectOptions = {}): Promise<RemoteStore> {
+  const link = await awaitOwner(directory, options.wait ?? 10_000);
+  const tell = async (operation: string, ...args: readonly unknown[]): Promise<void> => {
+    await link.request(operation, args);
+  };
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    // When the owner is gone there is nothing left to close.
+    if (!link.lost.aborted) await tell('close').catch(() => undefined);
+    link.end();
+  };
+  return {
+    seen: {
+      claim: async (key, ttl, signal) => {
+        const undo = (answer: unknown): void => {
+          if (answer === 'ours') void tell('release', key).catch(() => undefined);
+        };
+        return (await link.request('claim', [key, ttl], { signal, undo })) as Claim;
+      },
+      commit: async (key, ttl, path) => tell('commit', key, ttl, path),
+      release: async (key) => tell('release', key),
+      forgetPath: async (path) => tell('forgetPath', path),
+    },
+    paths: {
+      enter: async (paths, instant, leftover, signal) => {
+        const undo = (answer: unknown): void => {
+          if (answer === 'entered') void tell('leave', paths).catch(() => undefined);
+        };
+        return (await link.request('enter', [paths, instant, leftover], { signal, undo })) as Entry;
+      },
+      leave: async (paths) => tell('leave', paths),
+    },
+    retries: {
+      add: async (retry, notBefore) => tell('add', retry, notBefore),
+      take: async (limit) => {
+        const taken = (await link.request('take', [limit])) as readonly DueRetry[];
+        // JSON has no undefined: the member comes back absent.
+        return taken.map((retry) => ({ ...retry, contentType: retry.contentType }));
+      },
+      done: async (id) => tell('done', id),
+      again: async (id, change) => tell('again', id, change),
+      handBack: async (id) => tell('handBack', id),
+      size: async () => {
+        const { waiting, nextDue } = (await link.request('size', [])) as {
+          waiting: number;
+          nextDue?: number;
+        };
+        return { waiting, nextDue };
+      },
+    },
+    lost: link.lost,
+    ask: async (kind, body) => link.request('ask', [kind, body]),
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+}

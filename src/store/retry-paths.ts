@@ -1,0 +1,50 @@
+import { endOf, hashLength, keyOf, nothing, numberValue, readNumber, table, type Engine } from './engine.js';
+import type { WaitingRetries } from './paths.js';
+
+/** Which retries wait for a path, so that a newer event finds them without reading the list. */
+export interface RetryPaths extends WaitingRetries {
+  readonly put: (path: Buffer, id: Buffer, instant: number) => void;
+  readonly remove: (path: Buffer, id: Buffer) => void;
+}
+
+export function retryPaths(engine: Engine): RetryPaths {
+  const entryKey = (path: Buffer, id: Buffer): Buffer => keyOf(table.retryOfPath, path, id);
+  const hasSome = (path: Buffer): Buffer => keyOf(table.retryPath, path);
+  let puts = 0;
+
+  const entriesOf = async (path: Buffer): Promise<readonly { key: Buffer; instant: number }[]> => {
+    // A look-up is much cheaper than a scan, and nearly every path has none.
+    if (engine.get(hasSome(path)) === undefined) return [];
+    const putsBefore = puts;
+    await engine.written();
+    const prefix = keyOf(table.retryOfPath, path);
+    const found: { key: Buffer; instant: number }[] = [];
+    for await (const [key] of engine.scan(prefix, endOf(prefix))) {
+      const instant = readNumber(engine.get(key));
+      if (instant !== undefined) found.push({ key, instant });
+    }
+    if (found.length === 0 && puts === putsBefore) engine.remove(hasSome(path));
+    return found;
+  };
+
+  return {
+    put: (path, id, instant) => {
+      puts += 1;
+      engine.put(entryKey(path, id), numberValue(instant));
+      engine.put(hasSome(path), nothing);
+    },
+    remove: (path, id) => engine.remove(entryKey(path, id)),
+    supersede: async (paths, instant) => {
+      const entries = (await Promise.all(paths.map(entriesOf))).flat();
+      // Gone meanwhile: settled by somebody while we looked.
+      const waiting = entries.filter(({ key }) => engine.get(key) !== undefined);
+      if (waiting.some((entry) => entry.instant > instant)) return true;
+      for (const { key } of waiting.filter((entry) => entry.instant < instant)) {
+        engine.put(keyOf(table.retrySuperseded, key.subarray(1 + hashLength)), nothing);
+        // It has been told, and must not be met again: one path may have failed very often.
+        engine.remove(key);
+      }
+      return false;
+    },
+  };
+}

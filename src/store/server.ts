@@ -1,0 +1,180 @@
+import { rm } from 'node:fs/promises';
+import { timingSafeEqual } from 'node:crypto';
+import { createServer, type Socket } from 'node:net';
+import { FatalError, messageOf } from '../errors.js';
+import { silentLogger, type Logger } from '../logger.js';
+import { hashOf } from './engine.js';
+import { frameGatherer, frameOf, frameReader, isRecord } from './frames.js';
+import { operations } from './operations.js';
+import type { OwnedStore } from './owned-store.js';
+import type { Store } from './store.js';
+import { encodeError } from './wire-error.js';
+
+/** Questions of another kind that the owner answers on the same socket; values as JSON has them. */
+export type Handlers = Readonly<Record<string, (body: unknown) => Promise<unknown>>>;
+
+export interface ServeOptions {
+  /** Path of the socket, in a directory that only we can enter. */
+  readonly socket: string;
+  /** What clients must show. */
+  readonly token: string;
+  readonly owned: OwnedStore;
+  readonly handlers?: Handlers;
+  readonly logger?: Logger;
+}
+
+interface Session {
+  /** @throws on what is no request. */
+  readonly receive: (value: unknown) => void;
+  readonly end: () => Promise<void>;
+}
+
+/**
+ * One client. A request carries a number; one that is repeated is not done twice but answered from memory, until
+ * the client says, with a later request, that it has the answer.
+ */
+function openSession(options: ServeOptions, name: string, send: (frame: Buffer) => void): Session {
+  const gatherer = frameGatherer(send);
+  const running = new Map<number, AbortController>();
+  const answers = new Map<number, string>();
+  let answeredBelow = 0;
+  let store: Store | undefined;
+
+  const perform = async (
+    operation: string,
+    args: readonly unknown[],
+    signal: AbortSignal,
+  ): Promise<unknown> => {
+    if (operation === 'ping') return null;
+    if (operation === 'ask') {
+      const kind = String(args[0]);
+      const handler = Object.hasOwn(options.handlers ?? {}, kind) ? options.handlers?.[kind] : undefined;
+      if (handler === undefined)
+        throw new FatalError(`the owner does not know "${kind}": restart it if it is older`);
+      return handler(args[1]);
+    }
+    const known = operations.get(operation);
+    if (known === undefined)
+      throw new FatalError(`the owner does not know "${operation}": restart it if it is older`);
+    store ??= options.owned.join(name);
+    return known(store, args, signal);
+  };
+
+  const settle = (sequence: number, isRefused: boolean, answer: unknown): void => {
+    running.delete(sequence);
+    const text = JSON.stringify([sequence, isRefused, answer ?? null]);
+    answers.set(sequence, text);
+    gatherer.add(text);
+  };
+
+  const forgetBelow = (sequence: number): void => {
+    if (!(sequence > answeredBelow)) return;
+    answeredBelow = sequence;
+    for (const answered of answers.keys()) if (answered < sequence) answers.delete(answered);
+  };
+
+  const start = (sequence: number, operation: string, args: readonly unknown[]): void => {
+    const remembered = answers.get(sequence);
+    if (remembered !== undefined) gatherer.add(remembered);
+    if (remembered !== undefined || running.has(sequence) || sequence < answeredBelow) return;
+    if (operation === 'cancel') {
+      running.get(Number(args[0]))?.abort(new FatalError('no longer wanted'));
+      return;
+    }
+    const control = new AbortController();
+    running.set(sequence, control);
+    perform(operation, args, control.signal).then(
+      (answer) => settle(sequence, false, answer),
+      (error: unknown) => settle(sequence, true, encodeError(error)),
+    );
+  };
+
+  return {
+    receive: (value) => {
+      if (!Array.isArray(value)) throw new TypeError('a request is no list');
+      for (const request of value as readonly unknown[]) {
+        const [sequence, operation, args, lowest] = Array.isArray(request)
+          ? (request as readonly unknown[])
+          : [];
+        if (typeof sequence !== 'number' || typeof operation !== 'string' || !Array.isArray(args)) {
+          throw new TypeError('a request is not of the right form');
+        }
+        forgetBelow(Number(lowest));
+        start(sequence, operation, args as readonly unknown[]);
+      }
+    },
+    end: async () => store?.close(),
+  };
+}
+
+const isToken = (shown: unknown, token: string): boolean =>
+  typeof shown === 'string' && timingSafeEqual(hashOf(shown), hashOf(token));
+
+/** Speaks with one client until the connection ends. */
+function attend(socket: Socket, options: ServeOptions, logger: Logger): Promise<void> {
+  const send = (frame: Buffer): void => {
+    if (socket.destroyed || socket.write(frame)) return;
+    // A client that does not read its answers may not ask on.
+    socket.pause();
+    socket.once('drain', () => socket.resume());
+  };
+  let session: Session | undefined;
+  const receive = (value: unknown): void => {
+    if (session !== undefined) {
+      session.receive(value);
+      return;
+    }
+    if (!isRecord(value) || !isToken(value['token'], options.token))
+      throw new Error('it did not show the token');
+    session = openSession(options, `process ${Number(value['pid'])}`, send);
+    send(frameOf(JSON.stringify({ pid: process.pid })));
+  };
+  const read = frameReader(receive);
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      read(chunk);
+    } catch (error) {
+      logger.warning(`closing the connection of a client: ${messageOf(error)}`);
+      socket.destroy();
+    }
+  });
+  socket.on('error', (error) => logger.debug(`connection of a client: ${messageOf(error)}`));
+  return new Promise((resolve) => {
+    socket.once('close', () => {
+      const ending = session?.end() ?? Promise.resolve();
+      ending
+        .catch((error: unknown) => logger.error(`could not end a client: ${messageOf(error)}`))
+        .finally(() => resolve());
+    });
+  });
+}
+
+/**
+ * Answers clients on a socket. A client whose connection ends is dead: what it held goes to the others.
+ *
+ * @throws FatalError when the socket cannot be opened.
+ */
+export async function serve(options: ServeOptions): Promise<{ readonly close: () => Promise<void> }> {
+  const logger = options.logger ?? silentLogger;
+  const sockets = new Map<Socket, Promise<void>>();
+  const server = createServer((socket) => {
+    const attended = attend(socket, options, logger).finally(() => sockets.delete(socket));
+    sockets.set(socket, attended);
+  });
+  await rm(options.socket, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      reject(new FatalError(`cannot listen on ${options.socket}: ${cause.message}`, { cause }));
+    });
+    server.listen(options.socket, resolve);
+  });
+  server.on('error', (error) => logger.error(`socket ${options.socket}: ${error.message}`));
+  return {
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets.keys()) socket.destroySoon();
+      await Promise.all(sockets.values());
+      await closed;
+    },
+  };
+}
