@@ -87,23 +87,27 @@ export function openSlot(root: Root, relTarget: string, naming: InflightNaming, 
   const own = splitPath(relPath);
   const directory = root.enter(own.directories, { mode });
   const at = directory.at(own.name);
+  const removeLeftover = (): void => {
+    try {
+      unlinkSync(at);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+    }
+  };
   return {
     path: join(directory.path, own.name),
     relPath,
     at,
-    removeLeftover: () => {
-      try {
-        unlinkSync(at);
-      } catch (error) {
-        if (systemCode(error) !== 'ENOENT') throw error;
-      }
-    },
+    removeLeftover,
     rename: async (flush) => {
       // Entered anew: the target's directory may have been moved or removed while the data came in.
       const place = root.enter(target.directories, { mode });
       try {
-        if (!lstatSync(at).isFile()) throw new RetryableError(`${relPath} is not a regular file any more`);
+        const entry = lstatSync(at);
+        if (!entry.isFile()) throw new RetryableError(`${relPath} is not a regular file any more`);
         renameSync(at, place.at(target.name));
+        // Renaming one of two names of a file onto the other does nothing: the private name then goes by hand.
+        if (entry.nlink > 1) removeLeftover();
         if (flush) await flushUpwards(root, place, target.directories);
       } finally {
         place.release();
