@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RetryableError } from '../errors.js';
 
@@ -35,6 +36,7 @@ export async function attempt<T>(work: (number: number) => Promise<T>, options: 
 /** False when stopped meanwhile. */
 async function hasPaused(milliseconds: number, stop: AbortSignal): Promise<boolean> {
   try {
+    setMaxListeners(0, stop);
     await delay(milliseconds, undefined, { signal: stop });
     return true;
   } catch {

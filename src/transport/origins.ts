@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Pool } from 'undici';
 import { RetryableError } from '../errors.js';
 import type { TransferLimits } from './transport.js';
@@ -114,6 +115,7 @@ const turn = (waiting: Set<() => void>, stop: AbortSignal, name: string): Promis
       waiting.delete(go);
       reject(new RetryableError(`stopped while waiting for a connection to ${name}`, { cause: stop.reason }));
     };
+    setMaxListeners(0, stop);
     stop.addEventListener('abort', giveUp, { once: true });
     if (stop.aborted) giveUp();
     else waiting.add(go);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RetryableError } from '../errors.js';
 
@@ -29,6 +30,7 @@ export function openRate(kbytesPerSecond: number): Rate {
   };
   const pause = async (milliseconds: number, stop: AbortSignal): Promise<void> => {
     try {
+      setMaxListeners(0, stop);
       await delay(milliseconds, undefined, { signal: stop });
     } catch (error) {
       throw new RetryableError('stopped while the bandwidth limit was waited for', { cause: error });

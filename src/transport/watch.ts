@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { RetryableError } from '../errors.js';
 
 /** Guards one transfer: cuts it when the other side is silent for too long, or when we are told to stop. */
@@ -31,6 +32,8 @@ export function watch(stop: AbortSignal, timeout: number, what: string): Watch {
             cut(new RetryableError(`no byte for ${timeout / 1000} s while fetching ${what}`));
         }, timeout)
       : undefined;
+  // One signal stops any number of transfers; Node would suspect a leak.
+  setMaxListeners(0, stop);
   stop.addEventListener('abort', onStop, { once: true });
   if (stop.aborted) onStop();
 
