@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
+import { CountReporter } from './test/count-reporter.js';
 
-/** Unit tests need no network and no server; every other project starts real servers on loopback. */
+/** Unit tests start no server but what they write themselves; every other project uses real ones on loopback. */
 const integration = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
@@ -9,6 +10,7 @@ const integration = {
 
 export default defineConfig({
   test: {
+    reporters: ['default', new CountReporter()],
     projects: [
       {
         test: {
@@ -17,9 +19,30 @@ export default defineConfig({
           exclude: ['test/contract/**', 'test/flows/**', 'test/faults/**', 'test/bench/**'],
         },
       },
-      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...integration } },
-      { test: { name: 'flows', include: ['test/flows/**/*.test.ts'], ...integration } },
-      { test: { name: 'faults', include: ['test/faults/**/*.test.ts'], ...integration } },
+      {
+        test: {
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
+          globalSetup: 'test/setup/broker.ts',
+          ...integration,
+        },
+      },
+      {
+        test: {
+          name: 'flows',
+          include: ['test/flows/**/*.test.ts'],
+          globalSetup: ['test/setup/programs.ts', 'test/setup/broker.ts'],
+          ...integration,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          globalSetup: ['test/setup/programs.ts', 'test/setup/broker.ts'],
+          ...integration,
+        },
+      },
     ],
   },
 });
