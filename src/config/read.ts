@@ -127,7 +127,7 @@ function include(reader: Reader, directive: Directive, layer: Layer): void {
       keyword,
       'files are not fetched from servers. Copy the file here and name the copy',
     );
-  const { component } = { component: reader.settings.facts.name };
+  const component = reader.settings.facts.name;
   const found = findIncludes(pattern, component, reader.places, origin.file);
   if (found.length === 0) {
     const home = join(reader.places.configuration, component);

@@ -228,7 +228,7 @@ const urlList = (
     const word = joinCommas(words);
     if (isNone(word)) return { value: [] };
     const found: string[] = [];
-    for (const part of word.split(/,(?=[a-z][a-z0-9+.-]*:|$)/i).filter((item) => item !== '')) {
+    for (const part of word.split(/,(?=[a-z][a-z0-9+.-]*:\/\/|file:|$)/i).filter((item) => item !== '')) {
       const clean = cleanUrl(part, context);
       if (clean === undefined || !accepts(clean)) return { expects };
       found.push(clean);

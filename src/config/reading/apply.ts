@@ -1,3 +1,4 @@
+import { isAbsolute, join } from 'node:path';
 import type { OptionName, FoundOption } from '../options/index.js';
 import { findOption, obsoleteNames, optionKeywords } from '../options/index.js';
 import { packagedEntries } from '../options/plugins.js';
@@ -246,8 +247,12 @@ function store(
 ): void {
   const { origin, keyword } = directive;
   const { type, repeat } = found.row;
-  const secrets = settings.secrets.size;
-  const parsed = atLine(origin, keyword, () => type.parse(words, contextOf(settings)));
+  let holdsPassword = false;
+  const keepSecret = (url: string, password: string): void => {
+    holdsPassword = true;
+    settings.secrets.set(url, password);
+  };
+  const parsed = atLine(origin, keyword, () => type.parse(words, { ...contextOf(settings), keepSecret }));
   if (!('value' in parsed)) {
     const said =
       words[0] === undefined
@@ -258,7 +263,7 @@ function store(
     throw fatalAt(origin, keyword, `${said}. It expects ${parsed.expects}`);
   }
   if (parsed.warning !== undefined) warn(settings, origin, `${keyword}: ${parsed.warning}`);
-  if (layer === 'command line' && settings.secrets.size > secrets)
+  if (layer === 'command line' && holdsPassword)
     warn(
       settings,
       origin,
@@ -280,9 +285,20 @@ function store(
     return;
   }
   const text = type.confidential ? type.show(parsed.value) : words.join(' ');
-  settings.entries.set(found.name, { value: parsed.value, origin, text, cleared: false });
+  if (layer === 'general' && settings.facts.presets[found.name] !== undefined)
+    warn(settings, origin, `${keyword}: changes what is usual in ${settings.facts.program}`);
+  const value = found.name === 'directory' ? localDirectory(settings, parsed.value) : parsed.value;
+  settings.entries.set(found.name, { value, origin, text, cleared: false });
   if (found.name === 'debug' && parsed.value === true)
     settings.entries.set('loglevel', { value: 'debug', origin, text: 'debug', cleared: false });
+}
+
+/** Those who write to this disk count from the current directory; a server's directories are its own. */
+function localDirectory(settings: Settings, value: unknown): unknown {
+  const { name } = settings.facts;
+  const local = name === 'subscribe' || name === 'sarra';
+  if (!local || typeof value !== 'string' || isAbsolute(value) || value.startsWith('${')) return value;
+  return join(settings.cwd, value);
 }
 
 function appendTo(

@@ -65,9 +65,10 @@ function derivePosting(settings: Settings): void {
   const user = userOf(broker);
   const suffix = valueOf(settings, 'post_exchange_suffix');
   const exchange = valueOf(settings, 'exchange');
+  const preset = valueOf(settings, 'post_exchange');
   if (!isExplicit(settings, 'post_exchange') && broker !== undefined) {
     if (suffix !== undefined && user !== undefined) derive(settings, 'post_exchange', `xs_${user}_${suffix}`);
-    else if (valueOf(settings, 'post_exchange') !== undefined) void 0;
+    else if (preset !== undefined) derive(settings, 'post_exchange', preset);
     else if (!consumes && user !== undefined) derive(settings, 'post_exchange', `xs_${user}`);
     else if (name === 'shovel' || name === 'cpump' || name === 'sender') {
       derive(settings, 'post_exchange', exchange);

@@ -58,12 +58,10 @@ type GroupValues = Pick<Config, GroupName>;
 /** Every group as an object with the camelCase names of its options. */
 function groupValues(settings: Settings): GroupValues {
   const all = Object.entries(groups).map(([groupName, rows]) => {
-    const values = Object.keys(rows).map((name) => [
-      camelCase(name),
-      settings.entries.get(name as OptionName)?.value,
-    ]);
-    const fields: Record<string, unknown> = Object.freeze(Object.fromEntries(values));
-    return [groupName, fields] as const;
+    const values = Object.keys(rows).map(
+      (name) => [camelCase(name), settings.entries.get(name as OptionName)?.value] as const,
+    );
+    return [groupName, Object.freeze(Object.fromEntries(values))] as const;
   });
   return Object.fromEntries(all) as GroupValues;
 }

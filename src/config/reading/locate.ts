@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import { FatalError } from '../../errors.js';
+import { FatalError, systemCode } from '../../errors.js';
 
 /** Where configurations are looked for. */
 export interface Places {
@@ -10,8 +10,19 @@ export interface Places {
   readonly cwd: string;
 }
 
-const isFile = (path: string): boolean =>
-  !path.includes('\0') && (statSync(path, { throwIfNoEntry: false })?.isFile() ?? false);
+const kindOf = (path: string): 'file' | 'directory' | undefined => {
+  if (path.includes('\0')) return undefined;
+  try {
+    const found = statSync(path);
+    return found.isFile() ? 'file' : found.isDirectory() ? 'directory' : undefined;
+  } catch (error) {
+    // Absent, unreadable, or a name the system cannot have: it is not here in any case.
+    if (systemCode(error) !== undefined) return undefined;
+    throw error;
+  }
+};
+
+const isFile = (path: string): boolean => kindOf(path) === 'file';
 
 const hasSuffix = (name: string): boolean => /\.[^./]+$/.test(name);
 
@@ -110,8 +121,15 @@ function safePattern(part: string): RegExp {
   }
 }
 
-const namesIn = (directory: string): string[] =>
-  (statSync(directory, { throwIfNoEntry: false })?.isDirectory() ?? false) ? readdirSync(directory) : [];
+const namesIn = (directory: string): string[] => {
+  if (kindOf(directory) !== 'directory') return [];
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (systemCode(error) !== undefined) return [];
+    throw error;
+  }
+};
 
 /** The files an `include` line means: from here, from the component's directory, beside the file, then by name. */
 export function findIncludes(
