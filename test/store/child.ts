@@ -62,6 +62,8 @@ async function write(): Promise<void> {
       if (n % 3 !== 0) continue;
       const [taken] = await store.retries.take(1);
       if (taken === undefined) continue;
+      // The pipe is written at once, so the test knows of everything that may be gone.
+      say(`finishing ${taken.headers['name']}`);
       await store.retries.done(taken.id);
       say(`done ${taken.headers['name']}`);
     }
