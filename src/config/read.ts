@@ -26,8 +26,6 @@ import { readLines } from './syntax.js';
  */
 export interface ReadRequest {
   readonly component: ComponentName;
-  /** Program the user called, when it is not the component's own name: `sr_log`. */
-  readonly program?: string;
   /** As named on the command line; undefined for a run without configuration. */
   readonly configuration?: string | undefined;
   /** Options of the command line, see arguments.ts. */
