@@ -2,12 +2,16 @@
  * A real RabbitMQ for tests. `sharedBroker()` boots one node per vitest worker, on first use; each test takes a virtual
  * host and users of its own from it. Tests that stop or starve a broker start their own with `ownBroker()`.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import amqp from 'amqplib';
 import type { Channel, GetMessage } from 'amqplib';
-import { startBroker } from '../../src/quickstart/private-broker.js';
+import { nodePaths } from '../../src/quickstart/broker-files.js';
+import type { NodeRecord } from '../../src/quickstart/broker-files.js';
+import { brokerProgram, startBroker } from '../../src/quickstart/private-broker.js';
 import type { BrokerOptions, PrivateBroker } from '../../src/quickstart/private-broker.js';
 import type { BrokerAddress } from '../../src/broker/broker.js';
 
@@ -100,6 +104,24 @@ export async function ownBroker(
     await rm(directory, { recursive: true, force: true });
   };
   return { ...broker, discard };
+}
+
+/** Runs `rabbitmqctl` against a broker of this process; what it printed. Takes a second or two. */
+export async function control(broker: PrivateBroker, ...words: string[]): Promise<string> {
+  const { distributionPort } = JSON.parse(
+    await readFile(nodePaths(broker.directory).record, 'utf8'),
+  ) as NodeRecord;
+  const program = join(brokerProgram() ?? '', 'sbin/rabbitmqctl');
+  const { stdout } = await promisify(execFile)(program, ['-n', 'sarracenia@localhost', ...words], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: nodePaths(broker.directory).home,
+      LANG: 'C.UTF-8',
+      RABBITMQ_CONF_ENV_FILE: nodePaths(broker.directory).nothing,
+      RABBITMQ_CTL_ERL_ARGS: `-start_epmd false -erl_epmd_port ${distributionPort}`,
+    },
+  });
+  return stdout;
 }
 
 /** What another process tells of a broker it started for us (test/servers/shared-broker.ts). */
