@@ -1,4 +1,5 @@
 import { closeSync, constants, fsync, lstatSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { RetryableError, systemCode } from '../errors.js';
@@ -105,7 +106,10 @@ export function openSlot(root: Root, relTarget: string, naming: InflightNaming, 
       try {
         const entry = lstatSync(at);
         if (!entry.isFile()) throw new RetryableError(`${relPath} is not a regular file any more`);
-        renameSync(at, place.at(target.name));
+        const final = place.at(target.name);
+        // Some file systems write the data out before they replace a file: the process must not stand still then.
+        if (lstatSync(final, { throwIfNoEntry: false }) === undefined) renameSync(at, final);
+        else await rename(at, final);
         // Renaming one of two names of a file onto the other does nothing: the private name then goes by hand.
         if (entry.nlink > 1) removeLeftover();
         if (flush) await flushUpwards(root, place, target.directories);

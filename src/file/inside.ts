@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PermanentError, RetryableError, systemCode } from '../errors.js';
 import { diskError } from './disk-error.js';
+import { drop, openCache, unpin, type Kept } from './directory-cache.js';
 import { openByHandle, openByPath, type Handle, type HandleWay } from './directory-handle.js';
 import { elementsOf, splitPath } from './relative-path.js';
 
@@ -58,108 +59,28 @@ export interface RootOptions {
 
 const defaultDirectoryMode = 0o775;
 
-interface Kept {
-  readonly handle: Handle;
-  readonly relative: string;
-  pins: number;
-  /** Out of the cache: to be closed when the last pin goes. */
-  dropped: boolean;
-}
-
 /** Opens a root. Throws RetryableError when the directory cannot be opened or made. */
 export function openRoot(directory: string, options: RootOptions = {}): Root {
   const way = wayOf(options.way);
-  const capacity = Math.max(options.handles ?? 256, 8);
-  /** Least recently used first. Only canonical names are keys: a link may point elsewhere tomorrow. */
-  const cache = new Map<string, Kept>();
+  const cache = openCache(Math.max(options.handles ?? 256, 8));
+  const openTop = (): Kept => topOf(directory, way, options.create === true);
   let base = openTop();
 
-  function openTop(): Kept {
-    try {
-      if (options.create === true) mkdirSync(directory, { recursive: true, mode: defaultDirectoryMode });
-      return { handle: way.open(directory, true), relative: '', pins: 0, dropped: false };
-    } catch (error) {
-      throw diskError(error, `open directory ${directory}`);
-    }
-  }
-
   /** The root may have been removed and made again, or replaced by another file system, under our feet. */
-  function top(): Kept {
+  const top = (): Kept => {
     if (base.handle.isCurrent()) return base;
     const fresh = openTop();
     drop(base);
-    for (const kept of cache.values()) drop(kept);
     cache.clear();
     base = fresh;
     return base;
-  }
-
-  function drop(kept: Kept): void {
-    kept.dropped = true;
-    if (kept.pins === 0) kept.handle.close();
-  }
-
-  /** A directory still open from earlier, if it is still where it was. */
-  function recall(relative: string): Kept | undefined {
-    if (relative === '') return base;
-    const kept = cache.get(relative);
-    if (kept === undefined) return undefined;
-    cache.delete(relative);
-    if (kept.handle.isCurrent()) {
-      cache.set(relative, kept);
-      return kept;
-    }
-    drop(kept);
-    return undefined;
-  }
-
-  /** Takes a newly opened directory in, if the kernel says that it lies inside. */
-  function adopt(handle: Handle, asked: string): Kept {
-    const relative = relativeTo(base.handle.path, handle.path);
-    if (relative === undefined) {
-      handle.close();
-      throw new PermanentError(417, `${asked} leads to ${handle.path}, outside ${base.handle.path}: refused`);
-    }
-    const known = recall(relative);
-    if (known !== undefined) {
-      handle.close();
-      return known;
-    }
-    const kept: Kept = { handle, relative, pins: 0, dropped: false };
-    cache.set(relative, kept);
-    if (cache.size > capacity) {
-      for (const [oldest, old] of cache) {
-        cache.delete(oldest);
-        drop(old);
-        break;
-      }
-    }
-    return kept;
-  }
-
-  function step(
-    from: Kept,
-    element: string,
-    create: { readonly mode?: number | undefined } | undefined,
-  ): Kept {
-    const relative = from.relative === '' ? element : `${from.relative}/${element}`;
-    const known = recall(relative);
-    if (known !== undefined) return known;
-    const asked = join(base.handle.path, relative);
-    const place = from.handle.at(element);
-    try {
-      return adopt(openDirectory(way, place), asked);
-    } catch (error) {
-      if (create === undefined || systemCode(error) !== 'ENOENT')
-        throw diskError(error, `open directory ${asked}`);
-    }
-    try {
-      makeDirectory(place, create.mode ?? defaultDirectoryMode);
-      return adopt(openDirectory(way, place), asked);
-    } catch (error) {
-      throw diskError(error, `make directory ${asked}`);
-    }
-  }
+  };
+  const walk: Walk = {
+    way,
+    base: () => base,
+    recall: (relative) => (relative === '' ? base : cache.recall(relative)),
+    keep: cache.keep,
+  };
 
   return {
     get path() {
@@ -168,29 +89,86 @@ export function openRoot(directory: string, options: RootOptions = {}): Root {
     absolute: (relPath) => join(base.handle.path, ...elementsOf(relPath)),
     enter: (elements, create) => {
       let kept = top();
-      for (const element of elements) kept = step(kept, element, create);
-      const pinned = kept;
-      pinned.pins += 1;
-      let released = false;
-      return {
-        path: pinned.handle.path,
-        relative: pinned.relative,
-        at: pinned.handle.at,
-        descriptor: pinned.handle.descriptor,
-        release: () => {
-          if (released) return;
-          released = true;
-          pinned.pins -= 1;
-          if (pinned.dropped && pinned.pins === 0) pinned.handle.close();
-        },
-      };
+      for (const element of elements) kept = step(walk, kept, element, create);
+      return pinned(kept);
     },
     close: () => {
       drop(base);
-      for (const kept of cache.values()) drop(kept);
       cache.clear();
     },
   };
+}
+
+/** What a step from one directory to the next needs to know. */
+interface Walk {
+  readonly way: HandleWay;
+  readonly base: () => Kept;
+  readonly recall: (relative: string) => Kept | undefined;
+  readonly keep: (handle: Handle, relative: string) => Kept;
+}
+
+function topOf(directory: string, way: HandleWay, create: boolean): Kept {
+  try {
+    if (create) mkdirSync(directory, { recursive: true, mode: defaultDirectoryMode });
+    return { handle: way.open(directory, true), relative: '', pins: 0, dropped: false };
+  } catch (error) {
+    throw diskError(error, `open directory ${directory}`);
+  }
+}
+
+function pinned(kept: Kept): Directory {
+  kept.pins += 1;
+  let isHeld = true;
+  return {
+    path: kept.handle.path,
+    relative: kept.relative,
+    at: kept.handle.at,
+    descriptor: kept.handle.descriptor,
+    release: () => {
+      if (isHeld) unpin(kept);
+      isHeld = false;
+    },
+  };
+}
+
+/** The directory `element` of another one: kept from earlier, opened, or made. */
+function step(
+  walk: Walk,
+  from: Kept,
+  element: string,
+  create: { readonly mode?: number | undefined } | undefined,
+): Kept {
+  const relative = from.relative === '' ? element : `${from.relative}/${element}`;
+  const known = walk.recall(relative);
+  if (known !== undefined) return known;
+  const asked = join(walk.base().handle.path, relative);
+  const place = from.handle.at(element);
+  try {
+    return adopt(walk, openDirectory(walk.way, place), asked);
+  } catch (error) {
+    if (create === undefined || systemCode(error) !== 'ENOENT')
+      throw diskError(error, `open directory ${asked}`);
+  }
+  try {
+    makeDirectory(place, create.mode ?? defaultDirectoryMode);
+    return adopt(walk, openDirectory(walk.way, place), asked);
+  } catch (error) {
+    throw diskError(error, `make directory ${asked}`);
+  }
+}
+
+/** Takes a newly opened directory in, if it lies inside by the kernel's own account. */
+function adopt(walk: Walk, handle: Handle, asked: string): Kept {
+  const base = walk.base().handle.path;
+  const relative = relativeTo(base, handle.path);
+  if (relative === undefined) {
+    handle.close();
+    throw new PermanentError(417, `${asked} leads to ${handle.path}, outside ${base}: refused`);
+  }
+  const known = walk.recall(relative);
+  if (known === undefined) return walk.keep(handle, relative);
+  handle.close();
+  return known;
 }
 
 const wayOf = (wanted: 'handle' | 'path' | undefined): HandleWay => {
