@@ -6,6 +6,7 @@ import type { Report } from '../message/report.js';
 import type { Sum } from '../message/sum.js';
 import type { Inflight } from '../file/inflight.js';
 import type { DueRetry } from '../store/store.js';
+import type { Outcome } from './outcome.js';
 
 /*
  * An item only grows. Every stage takes one form and returns a larger one; nothing is removed or overwritten, and
@@ -21,9 +22,10 @@ export interface Result {
 
 /** The first form: something came in, decoded or not. Exactly one of `delivery` and `retry` is there. */
 export interface Taken {
-  readonly origin: 'queue' | 'retry';
   readonly delivery?: Delivery;
   readonly retry?: DueRetry;
+  /** Tells where it came from that it has ended: acknowledged, or given back. The last thing that is done to it. */
+  readonly close: (outcome: Outcome) => Promise<void>;
   readonly exchange: string;
   readonly message: Decoded;
   /** Milliseconds since 1970 at which this process took it. */
@@ -70,9 +72,17 @@ export interface Entered extends Placed {
   readonly entered: readonly string[];
 }
 
+/** What is at the target already, as far as it matters here. */
+export interface Compared extends Placed {
+  /** The announced content is there: nothing to transfer, but a repeated item still has to finish its way. */
+  readonly present: boolean;
+}
+
 /** The bytes are on disk under a private name, verified; nothing in flight for removals, links and moves. */
-export interface Fetched extends Placed {
+export interface Fetched extends Compared {
   readonly inflight?: Inflight;
+  /** How the data came, and whether it is what was announced (203 when it is not). */
+  readonly result: Result;
   readonly bytes: number;
   /** As computed over the bytes received; the announced one where nothing was received. */
   readonly sum: Sum | undefined;
@@ -82,7 +92,6 @@ export interface Fetched extends Placed {
 export interface Installed extends Fetched {
   readonly path: string;
   readonly complete: boolean;
-  readonly result: Result;
 }
 
 /** A delivery record that came in. */

@@ -5,7 +5,7 @@ import type { Fan, Intake, Settler, Stage } from './stage.js';
 
 /** A recipe being written: items start as S and are I after the steps so far. */
 export interface Line<S, I> {
-  readonly to: <O>(stage: Stage<I, O>) => Line<S, O>;
+  readonly to: <Gain extends object>(stage: Stage<I, Gain>) => Line<S, I & Gain>;
   readonly each: <O>(fan: Fan<I, O>) => Line<S, O>;
   readonly settling: (...last: readonly Settler<S>[]) => Flow;
 }
@@ -13,8 +13,8 @@ export interface Line<S, I> {
 /** Begins a recipe: `from(intake).to(stage).each(fan).settling(settler, ...)`. */
 export function from<S>(intake: Intake<S>, pace: Pace<S>, logger: Logger): Line<S, S> {
   const extend = <I>(steps: readonly Step[]): Line<S, I> => ({
-    to: <O>(stage: Stage<I, O>) =>
-      extend<O>([...steps, { kind: 'stage', stage: stage as Stage<unknown, unknown> }]),
+    to: <Gain extends object>(stage: Stage<I, Gain>) =>
+      extend<I & Gain>([...steps, { kind: 'stage', stage: stage as Stage<unknown> }]),
     each: <O>(fan: Fan<I, O>) => extend<O>([...steps, { kind: 'fan', fan: fan as Fan<unknown, unknown> }]),
     settling: (...last) => createFlow({ intake, steps, settlers: last, pace, logger }),
   });

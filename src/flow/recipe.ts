@@ -25,5 +25,5 @@ export interface Flow {
 
 /** One step of a recipe, for the engine. Types are checked where the recipe is written. */
 export type Step =
-  | { readonly kind: 'stage'; readonly stage: Stage<unknown, unknown> }
+  | { readonly kind: 'stage'; readonly stage: Stage<unknown> }
   | { readonly kind: 'fan'; readonly fan: Fan<unknown, unknown> };

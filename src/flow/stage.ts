@@ -18,10 +18,16 @@ export interface Intake<S> extends Member {
   readonly items: (stop: AbortSignal) => AsyncIterable<S>;
 }
 
-/** One step: returns the grown item, or its end. Throws RetryableError, PermanentError or FatalError. */
-export interface Stage<I, O> extends Member {
-  readonly run: (item: I, stop: AbortSignal) => Promise<O | Settled>;
+/**
+ * One step: returns what the item gains, or its end. It fits wherever items have at least what it needs, so a
+ * recipe in the wrong order does not compile. Throws RetryableError, PermanentError or FatalError.
+ */
+export interface Stage<Need, Gain extends object = object> extends Member {
+  readonly run: (item: Need, stop: AbortSignal) => Promise<Gain | Settled>;
 }
+
+/** What a stage returns that lets an item pass as it is. */
+export const pass: object = Object.freeze({});
 
 /** The only kind of step in which one item becomes several. */
 export interface Fan<I, O> extends Member {

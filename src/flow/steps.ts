@@ -2,7 +2,7 @@ import type { Logger } from '../logger.js';
 import type { Result } from './item.js';
 import type { Step } from './recipe.js';
 import { type Outcome, isSettled, outcomeOf, worst } from './outcome.js';
-import type { Fan } from './stage.js';
+import { type Fan, pass } from './stage.js';
 
 /** Parts of one item that may be under way at once. */
 const PARTS_AT_ONCE = 64;
@@ -35,7 +35,7 @@ export async function runSteps<S>(
       }
       const answer = await step.stage.run(grown, stop);
       if (isSettled(answer)) return { grown: grown as S, outcome: answer.outcome };
-      grown = answer;
+      if (answer !== pass) grown = { ...(grown as object), ...answer };
     }
     return { grown: grown as S, outcome: { kind: 'done', ...resultOf(grown) } };
   } catch (thrown) {

@@ -3,7 +3,7 @@ import { FatalError, PermanentError, RetryableError } from '../../src/errors.js'
 import { from } from '../../src/flow/line.js';
 import { type Outcome, done, dropped } from '../../src/flow/outcome.js';
 import type { Pace } from '../../src/flow/recipe.js';
-import type { Intake, Settler, Stage } from '../../src/flow/stage.js';
+import { type Intake, type Settler, type Stage, pass } from '../../src/flow/stage.js';
 import { silentLogger } from '../../src/logger.js';
 
 interface Job {
@@ -36,7 +36,7 @@ const endless = (jobs: readonly Job[]): Intake<Job> => ({
   },
 });
 
-const stage = (run: Stage<Job, Job>['run']): Stage<Job, Job> => ({ name: 'stage', run });
+const stage = (run: Stage<Job>['run']): Stage<Job> => ({ name: 'stage', run });
 
 function recorder(): Settler<Job> & { readonly ends: (readonly [Job, Outcome])[] } {
   const ends: (readonly [Job, Outcome])[] = [];
@@ -239,7 +239,7 @@ describe('each', () => {
         name: 'part',
         run: async (part: number) => {
           if (part === 2) throw new RetryableError('part 2');
-          return part;
+          return pass;
         },
       })
       .settling(end);

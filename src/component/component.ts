@@ -1,0 +1,64 @@
+import type { Consumer, Publisher } from '../broker/broker.js';
+import type { Config } from '../config/config.js';
+import type { Root } from '../file/inside.js';
+import type { Found } from '../flow/posted.js';
+import type { Flow } from '../flow/recipe.js';
+import type { Settler } from '../flow/stage.js';
+import type { Target, Taken } from '../flow/item.js';
+import type { Logger } from '../logger.js';
+import type { Plugins } from '../plugin/plugins.js';
+import type { Failures } from '../stage/settle/exit-code.js';
+import type { ReportRoute } from '../stage/settle/report.js';
+import type { Store } from '../store/store.js';
+import type { Transports } from '../transport/transport.js';
+
+/** Where delivery records go, decided when the broker is known. */
+export interface Reporter {
+  readonly publisher: Publisher;
+  readonly route: () => Promise<ReportRoute>;
+}
+
+/**
+ * Everything a recipe may ask for. The composition root implements it, and opens only what is asked for: a
+ * recipe calls what it needs while it is built.
+ */
+export interface Kit {
+  readonly logger: Logger;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Fully qualified name of this host. */
+  readonly host: string;
+  /** User on the broker that we consume from, and the broker's name for a missing from_cluster. */
+  readonly user: string;
+  readonly brokerName: string;
+  /** User and host of the broker that we post to. */
+  readonly postUser: string;
+  readonly postHost: string;
+  readonly consumer: () => Consumer;
+  readonly publisher: () => Publisher;
+  /** Undefined when records are switched off. */
+  readonly reporter: Reporter | undefined;
+  readonly store: Store;
+  readonly transports: () => Transports;
+  readonly rootOf: (target: Target) => Root;
+  readonly plugins: Plugins;
+  /** Standard output. */
+  readonly write: (line: string) => Promise<void>;
+  /** Colours a line by its report code; leaves it as it is where colours are not wanted. */
+  readonly colour: (code: number, text: string) => string;
+  /** Told of every item that has ended: progress on the terminal, accounting for status. */
+  readonly watcher: Settler<Taken> & Settler<Found>;
+  readonly failures: Failures;
+  /** What sr_post was asked to announce. */
+  readonly paths: AsyncIterable<string> | Iterable<string>;
+}
+
+/** A kind of program. What it is made of stands in `build`, top to bottom. */
+export interface Component {
+  readonly name: Config['component'];
+  /** One line for help and manual pages. */
+  readonly summary: string;
+  /** Options of its groups that it cannot honour, and why: a configuration that sets one is refused. */
+  readonly refused: Readonly<Record<string, string>>;
+  readonly build: (config: Config, kit: Kit) => Flow;
+}

@@ -1,0 +1,169 @@
+import type { Config } from '../config/config.js';
+import { inflightNaming, inflightPath, type InflightNaming } from '../file/inflight-name.js';
+import type { Placed, Taken } from '../flow/item.js';
+import type { Touch } from '../flow/order.js';
+import type { Flow, Pace } from '../flow/recipe.js';
+import type { Settler } from '../flow/stage.js';
+import { type QueueOptions } from '../intake/queue.js';
+import { decodeRelPath } from '../message/rel-path.js';
+import { POST_PREFIX } from '../message/topic.js';
+import { heartbeat } from '../plugin/heartbeat.js';
+import type { HeaderChanges, Identity } from '../stage/admit.js';
+import type { DedupeOptions } from '../stage/dedupe.js';
+import type { FetchOptions } from '../stage/fetch.js';
+import { acknowledge } from '../stage/settle/acknowledge.js';
+import { leave } from '../stage/settle/leave.js';
+import { logOutcome } from '../stage/settle/log-outcome.js';
+import { remember } from '../stage/settle/remember.js';
+import { report } from '../stage/settle/report.js';
+import { retryLater } from '../stage/settle/retry-later.js';
+import { tidy } from '../stage/settle/tidy.js';
+import type { PlaceOptions } from '../stage/place.js';
+import type { SelectOptions } from '../stage/select.js';
+import { relativeTo } from '../stage/target.js';
+import type { Kit } from './component.js';
+
+/* What the programs that consume have in common: the options of one group turned into those of one part. */
+
+/** Milliseconds between two looks at the retry list; more often for a run that ends when all is done. */
+const POLL_PERIOD = 1000;
+const POLL_PERIOD_ONCE = 100;
+
+/** Milliseconds that transfers get to finish when the program is stopped. */
+export const GRACE = 3000;
+
+export const paceOf = (config: Config): Pace<Taken> => ({
+  lanes: config.running.lanes,
+  inHand: Math.max(config.queue.prefetch, config.running.lanes) + retriesAtOnce(config),
+  touches: touchesOf,
+  grace: GRACE,
+  housekeeping: config.running.heartbeat * 1000,
+});
+
+const retriesAtOnce = (config: Config): number => Math.max(1, Math.floor(config.running.lanes / 4));
+
+export const queueOptions = (config: Config, kit: Kit): QueueOptions => ({
+  once: config.running.once,
+  retriesAtOnce: retriesAtOnce(config),
+  pollPeriod: config.running.once ? POLL_PERIOD_ONCE : POLL_PERIOD,
+  now: kit.now,
+});
+
+/** Everything but a plain file may be a directory. */
+function touchesOf({ message }: Taken): readonly Touch[] {
+  if (message.kind !== 'post') return [];
+  const { relPath, moved, change } = message.announcement;
+  const subtree = change.kind !== 'write';
+  const paths = [decodeRelPath(relPath), moved?.from, moved?.to];
+  return paths
+    .filter((path) => path !== undefined)
+    .map((path) => ({ path: path.replace(/^\/+/, ''), subtree }));
+}
+
+export const identityOf = ({ selection, posting }: Config, kit: Kit): Identity => ({
+  source: selection.source ?? kit.user,
+  cluster: selection.cluster ?? kit.brokerName,
+  to:
+    selection.to.length > 0
+      ? selection.to.join(',')
+      : posting.postBroker.length > 0
+        ? kit.postHost
+        : kit.brokerName,
+});
+
+export const headersOf = ({ headers, headersDeleted }: Config): HeaderChanges => ({
+  set: headers,
+  remove: new Set(headersDeleted),
+});
+
+export const dedupeOptions = ({ posting }: Config): DedupeOptions => ({
+  ttl: posting.suppressDuplicates * 1000,
+  basis: posting.suppressDuplicatesBasis,
+});
+
+export const namingOf = ({ transfer }: Config): InflightNaming =>
+  (typeof transfer.inflight === 'string' ? inflightNaming(transfer.inflight) : undefined) ?? { kind: 'none' };
+
+export const fetchOptions = (config: Config): FetchOptions => {
+  const { transfer, queue } = config;
+  return {
+    attempts: queue.attempts,
+    naming: namingOf(config),
+    onMismatch: transfer.onMismatch,
+    preserveMode: transfer.preserveMode,
+    preserveTime: transfer.preserveTime,
+    mode: transfer.chmod === 0 ? undefined : transfer.chmod,
+    directoryMode: transfer.chmodDir,
+    flush: transfer.durability === 'power',
+  };
+};
+
+/** What would be left of an item if we died: the private name of its data. */
+export const leftoverOf =
+  (config: Config) =>
+  ({ subject, target }: Placed): string | undefined =>
+    subject.change.kind === 'write'
+      ? `${target.root}\n${inflightPath(relativeTo(target), namingOf(config))}`
+      : undefined;
+
+/** Characters of a URL that rules look at. */
+const LONGEST_URL = 8192;
+
+export const selectOptions = (config: Config): SelectOptions => ({
+  rules: config.rules,
+  acceptUnmatch: config.selection.acceptUnmatch,
+  unmatched: config.unmatched,
+  matching: config.matching,
+  longestText: LONGEST_URL,
+});
+
+export function placeOptions(config: Config, kit: Kit): PlaceOptions {
+  const { posting, transfer, queue, placement, selection } = config;
+  const received = queue.topicPrefix ?? POST_PREFIX;
+  return {
+    home: process.cwd(),
+    baseDir: transfer.baseDir,
+    postBaseDir: posting.postBaseDir,
+    selection: selectOptions(config),
+    destfnScript: placement.destfnScript,
+    nameScript: undefined,
+    repost: {
+      transferred: !selection.notifyOnly,
+      baseUrls: posting.postBaseUrl,
+      postBaseDir: posting.postBaseDir,
+      topicPrefix: posting.postTopicPrefix ?? received,
+      receivedPrefix: received,
+    },
+    now: kit.now,
+    warn: (text) => kit.logger.warning(text),
+  };
+}
+
+/** The end of every item that came from a queue. The order matters: acknowledging is last. */
+const consumingSettlers = (config: Config, kit: Kit): readonly Settler<Taken>[] => {
+  const { store, logger, now, host, user, reporter } = kit;
+  return [
+    tidy(),
+    retryLater(store.retries, { now }, logger),
+    ...(reporter === undefined
+      ? []
+      : [report(reporter.publisher, { route: reporter.route, host, user, now }, logger)]),
+    remember(store.seen, dedupeOptions(config).ttl),
+    logOutcome(logger, { logReject: config.running.logReject }),
+    leave(store.paths),
+    kit.watcher,
+    acknowledge(),
+  ];
+};
+
+/** Ends the recipe of a program that consumes. */
+export function ending(
+  settling: (...last: readonly Settler<Taken>[]) => Flow,
+  config: Config,
+  kit: Kit,
+): Flow {
+  const waiting = async (): Promise<number> => (await kit.store.retries.size()).waiting;
+  const pulse = heartbeat(kit.plugins, { balance: () => flow.balance(), retries: waiting });
+  const flow: Flow = settling(pulse, ...consumingSettlers(config, kit));
+  return flow;
+}

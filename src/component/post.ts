@@ -1,0 +1,75 @@
+import type { Config } from '../config/config.js';
+import { messageOf } from '../errors.js';
+import { from } from '../flow/line.js';
+import type { Found } from '../flow/posted.js';
+import type { Pace } from '../flow/recipe.js';
+import { tree } from '../intake/tree.js';
+import { hook } from '../plugin/hook.js';
+import { announce } from '../stage/announce.js';
+import { blocks } from '../stage/blocks.js';
+import { choose } from '../stage/choose.js';
+import { commit } from '../stage/commit.js';
+import { dedupe } from '../stage/dedupe.js';
+import { describe } from '../stage/describe.js';
+import { exitCode } from '../stage/settle/exit-code.js';
+import type { Component, Kit } from './component.js';
+import { GRACE, dedupeOptions } from './consuming.js';
+import { announceOptions, describeOptions } from './posting.js';
+
+/** Posts waiting for the broker at once: confirms come back in batches, so many must be on their way. */
+const POSTS_IN_HAND = 500;
+
+const paceOf = (config: Config): Pace<Found> => ({
+  lanes: POSTS_IN_HAND,
+  inHand: POSTS_IN_HAND,
+  touches: ({ path, moved }) =>
+    [path, moved?.from, moved?.to]
+      .filter((one) => one !== undefined)
+      .map((one) => ({ path: one, subtree: false })),
+  grace: GRACE,
+  housekeeping: config.running.heartbeat * 1000,
+});
+
+export const post: Component = {
+  name: 'post',
+  summary: 'announce files, trees, removals and links',
+  refused: {
+    sleep: 'watching a tree is the work of sr_watch, which is not available yet; leave sleep at 0',
+    spool: 'keeping posts on disk while the broker is away is not available yet',
+    inline: 'content inside of messages needs v03, which is only read',
+    randomize: 'only whole files are announced so far, so there are no blocks to shuffle',
+    reconnect: 'only whole files are announced so far',
+    quiet: 'only a watcher can wait for a file to be complete',
+    restore_to_queue: 'restoring messages to a queue is not available yet',
+    on_watch: 'watching a tree is the work of sr_watch, which is not available yet',
+  },
+  build: (config, kit) => {
+    const { posting } = config;
+    const dedupes = dedupeOptions(config);
+    return from(tree(treeOptions(config, kit)), paceOf(config), kit.logger)
+      .to(describe(describeOptions(config, kit)))
+      .to(
+        choose({
+          rules: config.rules,
+          acceptUnmatch: config.selection.acceptUnmatch,
+          realPath: posting.realpathFilter,
+        }),
+      )
+      .each(blocks({ sum: posting.sum }))
+      .to(dedupe(kit.store.seen, dedupes))
+      .to(hook('on_post', kit.plugins))
+      .to(announce(kit.publisher(), announceOptions(config), kit.logger))
+      .to(commit(kit.store.seen, dedupes.ttl))
+      .settling(exitCode(kit.failures), kit.watcher);
+  },
+};
+
+const treeOptions = (config: Config, kit: Kit): Parameters<typeof tree>[0] => ({
+  paths: kit.paths,
+  // Only who names the events says that a path that is gone was removed on purpose.
+  removals: config.origins.has('events') && config.selection.events.includes('delete'),
+  followLinks: config.posting.followSymlinks,
+  realPaths: config.posting.realpathPost,
+  move: config.posting.move as readonly [string, string] | undefined,
+  unreadable: (path, why) => kit.failures.note(`not posted: ${path}: ${messageOf(why)}`),
+});

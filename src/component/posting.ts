@@ -1,0 +1,49 @@
+import type { Config } from '../config/config.js';
+import { FatalError } from '../errors.js';
+import { POST_PREFIX } from '../message/topic.js';
+import type { AnnounceOptions } from '../stage/announce.js';
+import type { DescribeOptions } from '../stage/describe.js';
+import type { Event } from '../stage/events.js';
+import { stripPath } from '../stage/place.js';
+import type { Kit } from './component.js';
+import { headersOf } from './consuming.js';
+
+/** Options of the stage that publishes. */
+export function announceOptions({ posting, queue }: Config): AnnounceOptions {
+  const { postExchange } = posting;
+  if (postExchange === undefined) {
+    throw new FatalError('post_exchange is missing: name the exchange to post to', { exitCode: 2 });
+  }
+  return {
+    exchange: postExchange,
+    split: posting.postExchangeSplit,
+    persistent: queue.persistent,
+    requireSubscriber: posting.requireSubscriber,
+  };
+}
+
+/** Options of the stage that names what was found. */
+export function describeOptions(config: Config, kit: Kit): DescribeOptions {
+  const { posting, selection, transfer, queue, placement } = config;
+  const strip = placement.strip;
+  return {
+    baseUrls: posting.postBaseUrl,
+    baseDir: posting.postBaseDir,
+    topicPrefix: posting.postTopicPrefix ?? queue.topicPrefix ?? POST_PREFIX,
+    subtopic: queue.subtopic[0],
+    events: selection.events as readonly Event[],
+    identity: {
+      to_clusters: selection.to.length > 0 ? selection.to.join(',') : kit.postHost,
+      from_cluster: selection.cluster,
+      source: selection.source,
+      flow: posting.flow,
+    },
+    headers: headersOf(config),
+    rename: posting.rename,
+    strip: typeof strip === 'number' && strip === 0 ? undefined : (path) => stripPath(path, strip),
+    preserveMode: transfer.preserveMode,
+    preserveTime: transfer.preserveTime,
+    now: kit.now,
+    warn: (text) => kit.logger.warning(text),
+  };
+}

@@ -1,0 +1,94 @@
+import { FatalError } from '../errors.js';
+import type { Config } from '../config/config.js';
+import { from } from '../flow/line.js';
+import type { Flow } from '../flow/recipe.js';
+import { queue } from '../intake/queue.js';
+import { hook } from '../plugin/hook.js';
+import { admit } from '../stage/admit.js';
+import { announce } from '../stage/announce.js';
+import { dedupe } from '../stage/dedupe.js';
+import { discard } from '../stage/discard.js';
+import { events } from '../stage/events.js';
+import { fetch } from '../stage/fetch.js';
+import { install } from '../stage/install.js';
+import { latest } from '../stage/latest.js';
+import { place } from '../stage/place.js';
+import { print } from '../stage/print.js';
+import { select } from '../stage/select.js';
+import { unchanged } from '../stage/unchanged.js';
+import type { Component, Kit } from './component.js';
+import {
+  dedupeOptions,
+  ending,
+  fetchOptions,
+  headersOf,
+  identityOf,
+  leftoverOf,
+  paceOf,
+  placeOptions,
+  queueOptions,
+  selectOptions,
+} from './consuming.js';
+import { announceOptions } from './posting.js';
+
+export const subscribe: Component = {
+  name: 'subscribe',
+  summary: 'fetch announced files into a tree of your own',
+  refused: {
+    save: 'saving messages to a file is not available yet',
+    restore: 'restoring messages from a file is not available yet',
+    vip: 'waiting for an address is not available yet',
+    exchange_split: 'only winnow reads split exchanges',
+    inline: 'content inside of messages needs v03, which is only read',
+    on_data: 'changing data on its way is not available',
+    do_download: 'replacing the download is not available yet',
+    do_task: 'replacing the transfer is not available yet',
+    delete: 'removing the upstream file is not available yet',
+    source_from_exchange: 'only a pump may decide who the source is',
+    destination: 'use sr_sender to send',
+  },
+  build: (config, kit) => (config.selection.notifyOnly ? notify(config, kit) : download(config, kit)),
+};
+
+/** The door and the choice: what every form of subscribing begins with. */
+const chosen = (config: Config, kit: Kit) =>
+  from(queue(kit.consumer(), kit.store.retries, queueOptions(config, kit)), paceOf(config), kit.logger)
+    .to(admit(identityOf(config, kit), headersOf(config), kit.logger))
+    .to(events(config.selection.events))
+    .to(select(selectOptions(config)))
+    .to(place(placeOptions(config, kit)))
+    .to(hook('on_message', kit.plugins))
+    .to(dedupe(kit.store.seen, dedupeOptions(config)));
+
+function download(config: Config, kit: Kit): Flow {
+  const { transfer, posting } = config;
+  const installed = chosen(config, kit)
+    .to(latest(kit.store.paths, leftoverOf(config)))
+    .to(unchanged(kit.rootOf, { overwrite: transfer.overwrite || transfer.discard }))
+    .to(fetch(kit.transports(), kit.rootOf, fetchOptions(config)))
+    .to(hook('on_part', kit.plugins))
+    .to(install(kit.rootOf, { allowLinks: transfer.allowLinks, directoryMode: transfer.chmodDir }))
+    .to(hook('on_file', kit.plugins));
+  if (transfer.discard) return ending(installed.to(discard(kit.rootOf)).settling, config, kit);
+  if (posting.postBroker.length === 0) return ending(installed.settling, config, kit);
+  const announced = installed
+    .to(hook('on_post', kit.plugins))
+    .to(announce(kit.publisher(), announceOptions(config), kit.logger));
+  return ending(announced.settling, config, kit);
+}
+
+/** Without transfers: the announcements are passed on, or printed. */
+function notify(config: Config, kit: Kit): Flow {
+  const { outlet } = config.selection;
+  const line = chosen(config, kit);
+  if (outlet !== 'post') return ending(line.to(print(kit.write, outlet)).settling, config, kit);
+  if (config.posting.postBroker.length === 0) {
+    throw new FatalError('notify_only needs a post_broker to post to, or outlet json or url to print', {
+      exitCode: 2,
+    });
+  }
+  const announced = line
+    .to(hook('on_post', kit.plugins))
+    .to(announce(kit.publisher(), announceOptions(config), kit.logger));
+  return ending(announced.settling, config, kit);
+}

@@ -1,0 +1,90 @@
+import { PermanentError } from '../errors.js';
+import type { Target } from '../flow/item.js';
+import { dropped } from '../flow/outcome.js';
+import { type Stage, pass } from '../flow/stage.js';
+import type { Announcement } from '../message/announcement.js';
+import type { HookAnswer, HookChanges, HookEvent, Plugin } from './plugin.js';
+import type { Plugins } from './plugins.js';
+import { retarget } from './retarget.js';
+
+/** What an item needs so that a hook can be asked about it. */
+export interface Hookable {
+  readonly next: Announcement;
+  readonly subject?: Announcement;
+  readonly target?: Target;
+  readonly path?: string;
+  readonly inflight?: { readonly path: string };
+  readonly bytes?: number;
+  readonly repeated?: boolean;
+}
+
+/** What a hook may have changed. */
+type Gain = Pick<Hookable, 'next'> & { readonly target?: Target };
+
+const gainOf = ({ next, target }: Hookable): Gain => ({ next, ...(target !== undefined && { target }) });
+
+type ItemHook = 'on_message' | 'on_part' | 'on_file' | 'on_post';
+
+/**
+ * A hook as a stage: asks every plugin in order. False drops the item, a rejection refuses it, changes are
+ * applied before the next plugin is asked. A plugin that throws makes the item fail, so that it is tried again.
+ */
+export function hook(name: ItemHook, plugins: Plugins): Stage<Hookable, Gain> {
+  const entries = plugins.entries(name);
+  return {
+    name,
+    run: async (item, stop) => {
+      let current: Hookable = item;
+      for (const entry of entries) {
+        const context = plugins.context(stop);
+        const answer = await entry.run(eventOf(name, current), context);
+        const next = apply(name, entry.name, current, answer);
+        if (next === undefined) return dropped(`${name} ${entry.name}`);
+        current = next;
+      }
+      return current === item ? (pass as Gain) : gainOf(current);
+    },
+  };
+}
+
+function eventOf(hookName: keyof Plugin, item: Hookable): HookEvent {
+  return Object.freeze({
+    hook: hookName,
+    announcement: item.subject ?? item.next,
+    next: item.next,
+    path: item.path ?? item.inflight?.path ?? item.target?.path,
+    size: item.bytes,
+    repeated: item.repeated ?? false,
+  });
+}
+
+function apply(hookName: ItemHook, plugin: string, item: Hookable, answer: HookAnswer): Hookable | undefined {
+  if (answer === undefined || answer === true) return item;
+  if (answer === false) return undefined;
+  if ('reject' in answer) {
+    throw new PermanentError(answer.reject.code, `${answer.reject.text} (${hookName} ${plugin})`);
+  }
+  return changed(hookName, item, answer);
+}
+
+function changed(hookName: ItemHook, item: Hookable, changes: HookChanges): Hookable {
+  const next = changes.next === undefined ? item.next : rewrite(item.next, changes.next);
+  if (changes.target === undefined || hookName !== 'on_message' || item.target === undefined) {
+    return { ...item, next };
+  }
+  return { ...item, next, target: retarget(item.target, changes.target) };
+}
+
+function rewrite(next: Announcement, change: NonNullable<HookChanges['next']>): Announcement {
+  const headers = new Map(next.headers);
+  for (const [header, value] of Object.entries(change.headers ?? {})) {
+    if (value === null) headers.delete(header);
+    else headers.set(header, value);
+  }
+  return {
+    ...next,
+    headers,
+    baseUrl: change.baseUrl ?? next.baseUrl,
+    relPath: change.relPath ?? next.relPath,
+  };
+}

@@ -1,0 +1,185 @@
+import { spawn } from 'node:child_process';
+import { RetryableError } from '../errors.js';
+import { formatParts } from '../message/parts.js';
+import { formatSum } from '../message/sum.js';
+import type { Announcement } from '../message/announcement.js';
+import type { HookAnswer, HookContext, HookEvent } from './plugin.js';
+
+/*
+ * An executable as a plugin. It gets the path of the file as its only argument, the facts as one JSON object on
+ * standard input, and the most useful ones as SR_* variables. Exit status 0 goes on, 1 to 125 drops; anything
+ * else, a signal or a failed start is a fault of the script and means "try again later". A JSON object on
+ * standard output may carry changes (`headers`, `rel_path`, `base_url`, `name`, `directory`) or `reject`.
+ */
+
+/** Bytes of standard output that are read as an answer; the rest is discarded. */
+const ANSWER_LIMIT = 64 * 1024;
+/** Milliseconds between asking a script to end and killing it. */
+const KILL_DELAY = 2000;
+
+/** Makes an item hook of an executable. `timeout` in milliseconds, 0 = none. */
+export function scriptHook(
+  file: string,
+  timeout: number,
+): (event: HookEvent, context: HookContext) => Promise<HookAnswer> {
+  return async (event, context) => {
+    const ended = await runScript(file, event, context, timeout);
+    if (ended.status === 0) return answerOf(file, ended.output, context);
+    if (ended.status >= 1 && ended.status <= 125) return false;
+    throw new RetryableError(
+      `${event.hook} ${file}: exit status ${ended.status}: the script could not be run`,
+    );
+  };
+}
+
+interface Ended {
+  readonly status: number;
+  readonly output: string;
+}
+
+function runScript(file: string, event: HookEvent, context: HookContext, timeout: number): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, event.path === undefined ? [] : [event.path], {
+      env: environmentOf(event, context),
+      stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true,
+    });
+    let output = '';
+    let why: string | undefined;
+    const end = (reason: string): void => {
+      why ??= reason;
+      signalGroup(child.pid, 'SIGTERM');
+      setTimeout(() => signalGroup(child.pid, 'SIGKILL'), KILL_DELAY).unref();
+    };
+    const timer = timeout === 0 ? undefined : setTimeout(() => end(`no end after ${timeout} ms`), timeout);
+    const onStop = (): void => end('stopped');
+    context.stop.addEventListener('abort', onStop, { once: true });
+    const over = (): void => {
+      clearTimeout(timer);
+      context.stop.removeEventListener('abort', onStop);
+    };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (output.length < ANSWER_LIMIT) output += text;
+    });
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(`${JSON.stringify(factsOf(event, context))}\n`);
+    child.on('error', (cause) => {
+      over();
+      reject(new RetryableError(`${event.hook} ${file}: cannot be started: ${cause.message}`, { cause }));
+    });
+    child.on('close', (status, signal) => {
+      over();
+      if (why !== undefined) reject(new RetryableError(`${event.hook} ${file}: ended by us: ${why}`));
+      else if (status === null)
+        reject(new RetryableError(`${event.hook} ${file}: ended by ${String(signal)}`));
+      else resolve({ status, output });
+    });
+  });
+}
+
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
+  }
+}
+
+const describe = (announcement: Announcement): Record<string, unknown> => ({
+  topic: announcement.topic,
+  pub_time: announcement.pubTime,
+  base_url: announcement.baseUrl,
+  rel_path: announcement.relPath,
+  change: announcement.change.kind,
+  ...(announcement.change.kind === 'write' && {
+    sum: announcement.change.sum === undefined ? undefined : formatSum(announcement.change.sum),
+    parts: announcement.change.parts === undefined ? undefined : formatParts(announcement.change.parts),
+  }),
+  ...(announcement.change.kind === 'link' && { link: announcement.change.to }),
+  ...(announcement.moved?.from !== undefined && { oldname: announcement.moved.from }),
+  ...(announcement.moved?.to !== undefined && { newname: announcement.moved.to }),
+  headers: Object.fromEntries(announcement.headers),
+});
+
+/** What the script reads. */
+function factsOf(event: HookEvent, context: HookContext): Record<string, unknown> {
+  return {
+    hook: event.hook,
+    program: context.program,
+    configuration: context.configuration,
+    path: event.path,
+    size: event.size,
+    repeated: event.repeated,
+    ...describe(event.announcement),
+    next: describe(event.next),
+  };
+}
+
+function environmentOf(event: HookEvent, context: HookContext): NodeJS.ProcessEnv {
+  const { announcement } = event;
+  const facts: Record<string, string | undefined> = {
+    SR_HOOK: event.hook,
+    SR_PROGRAM: context.program,
+    SR_CONFIG: context.configuration,
+    SR_PATH: event.path,
+    SR_SIZE: event.size?.toString(),
+    SR_TOPIC: announcement.topic,
+    SR_PUB_TIME: announcement.pubTime,
+    SR_BASE_URL: announcement.baseUrl,
+    SR_REL_PATH: announcement.relPath,
+    SR_CHANGE: announcement.change.kind,
+    SR_SOURCE: announcement.headers.get('source'),
+    SR_FROM_CLUSTER: announcement.headers.get('from_cluster'),
+    SR_TO_CLUSTERS: announcement.headers.get('to_clusters'),
+  };
+  return { ...process.env, ...facts };
+}
+
+/** Reads what the script printed; text that is not a JSON object is only logged. */
+function answerOf(file: string, output: string, context: HookContext): HookAnswer {
+  const text = output.trim();
+  if (text === '') return true;
+  if (!text.startsWith('{')) {
+    for (const line of text.split('\n')) context.logger.info(`${file}: ${line}`);
+    return true;
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw new RetryableError(`${file}: its answer is not valid JSON`, { cause });
+  }
+  const answer = parsed as Record<string, unknown>;
+  const reject = answer['reject'];
+  if (typeof reject === 'object' && reject !== null) {
+    const { code, text: why } = reject as Record<string, unknown>;
+    return {
+      reject: {
+        code: typeof code === 'number' ? code : 403,
+        text: typeof why === 'string' ? why : 'rejected',
+      },
+    };
+  }
+  return changesOf(answer);
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+function changesOf(answer: Readonly<Record<string, unknown>>): HookAnswer {
+  const given = typeof answer['headers'] === 'object' ? (answer['headers'] ?? {}) : {};
+  const headers: Record<string, string | null> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (typeof value === 'string' || value === null) headers[name] = value;
+  }
+  const baseUrl = textOf(answer['base_url']);
+  const relPath = textOf(answer['rel_path']);
+  const directory = textOf(answer['directory']);
+  const name = textOf(answer['name']);
+  return {
+    next: { headers, ...(baseUrl !== undefined && { baseUrl }), ...(relPath !== undefined && { relPath }) },
+    ...((directory ?? name) !== undefined && {
+      target: { ...(directory !== undefined && { directory }), ...(name !== undefined && { name }) },
+    }),
+  };
+}

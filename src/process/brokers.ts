@@ -1,0 +1,116 @@
+import type { BrokerAddress, Consumer, Publisher } from '../broker/broker.js';
+import { type BrokerConnection, type ConnectionStatus, connectBroker } from '../broker/connection.js';
+import { openConsumer } from '../broker/consumer.js';
+import { openPublisher } from '../broker/publisher.js';
+import type { QueuePlan, RememberedBindings } from '../broker/queue-plan.js';
+import { openTopology } from '../broker/topology.js';
+import type { Reporter } from '../component/component.js';
+import type { Config } from '../config/config.js';
+import type { Logger } from '../logger.js';
+
+type ReportRoute = Awaited<ReturnType<Reporter['route']>>;
+
+/** What the connections of one process share. */
+export interface BrokerOptions {
+  readonly config: Config;
+  /** Instance number, for the connection's name. */
+  readonly instance: number;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly addressesOf: (urls: readonly string[]) => readonly BrokerAddress[];
+}
+
+/** The connections of one process: opened when first asked for, closed together. */
+export interface Brokers {
+  readonly consumer: (plan: QueuePlan, remembered: RememberedBindings | undefined) => Consumer;
+  /** To the broker that we post to. */
+  readonly publisher: () => Publisher;
+  /** Records go to the broker that the announcements come from, over a connection of their own: a broker that
+   * takes no messages for a while stops reading from whoever publishes, and acknowledgements must go on. */
+  readonly reporter: () => Publisher;
+  readonly consuming: () => BrokerConnection;
+  readonly posting: () => BrokerConnection;
+  readonly status: () => Readonly<Record<string, ConnectionStatus>>;
+  readonly close: () => Promise<void>;
+}
+
+export function openBrokers(options: BrokerOptions): Brokers {
+  const { config, logger } = options;
+  const open = new Map<string, BrokerConnection>();
+  const endings: (() => Promise<void>)[] = [];
+
+  const connection = (purpose: string, urls: readonly string[]): BrokerConnection => {
+    const known = open.get(purpose);
+    if (known !== undefined) return known;
+    const name = config.name === undefined ? '' : `/${config.name}`;
+    const made = connectBroker({
+      addresses: options.addressesOf(urls),
+      name: `${config.program}${name} ${options.instance} ${purpose}`,
+      product: 'Sarracenia',
+      version: options.version,
+      ...(config.name !== undefined && { configuration: config.name }),
+      tlsRigour: config.queue.tlsRigour === 'medium' ? 'normal' : config.queue.tlsRigour,
+      log: logger,
+    });
+    open.set(purpose, made);
+    return made;
+  };
+
+  const consuming = (): BrokerConnection => connection('consume', config.queue.broker);
+  const posting = (): BrokerConnection => connection('post', config.posting.postBroker);
+
+  const publisherOn = (link: BrokerConnection): Publisher => {
+    const publisher = openPublisher({ connection: link, log: logger });
+    endings.push(publisher.close);
+    return publisher;
+  };
+
+  return {
+    consuming,
+    posting,
+    consumer: (plan, remembered) =>
+      openConsumer({
+        connection: consuming(),
+        plan,
+        prefetch: config.queue.prefetch,
+        ...(remembered !== undefined && { remembered }),
+        log: logger,
+      }),
+    publisher: () => publisherOn(posting()),
+    reporter: () => publisherOn(connection('record', config.queue.broker)),
+    status: () => Object.fromEntries([...open].map(([purpose, link]) => [purpose, link.status()])),
+    close: async () => {
+      for (const end of endings.reverse()) await end();
+      await Promise.all([...open.values()].map((link) => link.close()));
+    },
+  };
+}
+
+/** Decides where delivery records go: once, when the broker has been reached. */
+export function reportRoute(
+  brokers: Brokers,
+  config: Config,
+  user: string,
+  isPumpUser: boolean,
+): () => Promise<ReportRoute> {
+  let route: Promise<ReportRoute> | undefined;
+  const decide = async (): Promise<ReportRoute> => {
+    const dialect = await dialectOf(brokers, config);
+    const standard = isPumpUser ? `x${dialect}` : `xs_${user}`;
+    return { dialect, exchange: config.reporting.reportExchange ?? standard };
+  };
+  return () => {
+    route ??= decide().catch((thrown: unknown) => {
+      route = undefined;
+      throw thrown;
+    });
+    return route;
+  };
+}
+
+async function dialectOf(brokers: Brokers, { reporting }: Config): Promise<'log' | 'report'> {
+  if (reporting.reportDialect !== 'auto') return reporting.reportDialect;
+  const { exchangeExists } = openTopology(brokers.consuming());
+  if (await exchangeExists('xlog')) return 'log';
+  return (await exchangeExists('xreport')) ? 'report' : 'log';
+}

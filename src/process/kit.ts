@@ -1,0 +1,197 @@
+import { join } from 'node:path';
+import type { BrokerAddress, Publisher } from '../broker/broker.js';
+import type { QueuePlan } from '../broker/queue-plan.js';
+import { openTopology } from '../broker/topology.js';
+import type { Kit } from '../component/component.js';
+import type { Config } from '../config/config.js';
+import { FatalError } from '../errors.js';
+import { type Root, openRoot } from '../file/inside.js';
+import type { Logger } from '../logger.js';
+import { type Wanted, loadPlugins } from '../plugin/load.js';
+import type { Store } from '../store/store.js';
+import type { Credential } from '../transport/transport.js';
+import { openTransports } from '../transport/registry.js';
+import { bindingsFile } from './bindings-file.js';
+import { type Brokers, openBrokers, reportRoute } from './brokers.js';
+import { planQueue } from './queue-plan.js';
+
+/** What a process brings along for its flow. */
+export interface Surroundings {
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly host: string;
+  readonly version: string;
+  /** 0 in the foreground, from 1 for the instances of a configuration. */
+  readonly instance: number;
+  /** State directory of the configuration. */
+  readonly state: string;
+  /** Files in which earlier versions kept the name of the queue. */
+  readonly olderQueueNames: readonly string[];
+  readonly pluginDirectories: readonly string[];
+  readonly credentials: {
+    /** Throws FatalError when nothing is known of a broker. */
+    readonly broker: (url: string) => BrokerAddress;
+    readonly site: (url: string) => Credential | undefined;
+  };
+  readonly now: () => number;
+  readonly write: (line: string) => Promise<void>;
+  readonly colour: Kit['colour'];
+  readonly watcher: Kit['watcher'];
+  readonly failures: Kit['failures'];
+  readonly paths: Kit['paths'];
+}
+
+export interface OpenKit extends Kit {
+  readonly brokers: Brokers;
+  /** The queue of this process; undefined for programs that only post. */
+  readonly plan: QueuePlan | undefined;
+  readonly close: () => Promise<void>;
+}
+
+/** The composition root: gives every collaborator its own, and opens nothing before a recipe asks for it. */
+export async function openKit(config: Config, around: Surroundings): Promise<OpenKit> {
+  const { logger, credentials, now, host } = around;
+  const plugins = await loadPlugins(pluginLines(config), {
+    directories: around.pluginDirectories,
+    timeout: config.transfer.timeout * 1000,
+    context: {
+      logger,
+      program: config.program,
+      configuration: config.name ?? '',
+      option: (name) => config.extended.get(name) ?? [],
+    },
+  });
+  const brokers = openBrokers({
+    config,
+    instance: around.instance,
+    version: around.version,
+    logger,
+    addressesOf: (urls) => urls.map((url) => credentials.broker(config.withPassword(url))),
+  });
+  const addressOf = (urls: readonly string[]): BrokerAddress | undefined =>
+    urls[0] === undefined ? undefined : credentials.broker(config.withPassword(urls[0]));
+  const consumed = addressOf(config.queue.broker);
+  const posted = addressOf(config.posting.postBroker);
+  const user = consumed?.user ?? posted?.user ?? '';
+  const rehearsal = config.running.dryRun || config.running.simulate;
+  const plan =
+    config.queueName === undefined ? undefined : planQueue(config, config.queueName, around, rehearsal);
+  const roots = openRoots();
+  const transports = once(() =>
+    openTransports({
+      limits: {
+        timeout: config.transfer.timeout * 1000,
+        connections: config.running.lanes,
+        tlsRigour: config.queue.tlsRigour === 'medium' ? 'normal' : config.queue.tlsRigour,
+      },
+      credentialOf: (url) => credentials.site(config.withPassword(url)),
+      logger,
+      kbytesPerSecond: config.transfer.kbytesPs,
+    }),
+  );
+  const wantsReports = config.reporting.reportBack && consumed !== undefined && !rehearsal;
+  const remembered = rehearsal ? undefined : bindingsFile(join(around.state, 'bindings.json'));
+
+  return {
+    logger,
+    now,
+    host,
+    user,
+    brokerName: nameOf(consumed),
+    postUser: posted?.user ?? user,
+    postHost: posted?.host ?? nameOf(consumed),
+    consumer: () => brokers.consumer(required(plan, 'broker'), remembered),
+    publisher: () => (rehearsal ? rehearse(around.write) : brokers.publisher()),
+    reporter: wantsReports
+      ? { publisher: brokers.reporter(), route: reportRoute(brokers, config, user, isPumpUser(config, user)) }
+      : undefined,
+    store: around.store,
+    transports: transports.get,
+    rootOf: roots.of,
+    plugins,
+    write: around.write,
+    colour: around.colour,
+    watcher: around.watcher,
+    failures: around.failures,
+    paths: around.paths,
+    brokers,
+    plan,
+    close: async () => {
+      await transports.made()?.close();
+      if (rehearsal && plan !== undefined) await openTopology(brokers.consuming()).deleteQueue(plan.name);
+      await brokers.close();
+      roots.close();
+    },
+  };
+}
+
+function required<T>(value: T | undefined, option: string): T {
+  if (value === undefined)
+    throw new FatalError(`${option} is missing: add it to the configuration`, { exitCode: 2 });
+  return value;
+}
+
+/** `host`, or `host:port` where the port is not the usual one: the name of a pump that has been given none. */
+function nameOf(address: BrokerAddress | undefined): string {
+  if (address === undefined) return '';
+  const usual = address.tls ? 5671 : 5672;
+  return address.port === usual ? address.host : `${address.host}:${address.port}`;
+}
+
+/** The pump's own accounts write their records where the routers read. */
+const isPumpUser = ({ reporting }: Config, user: string): boolean =>
+  [reporting.feeder, reporting.admin].some((url) => url !== undefined && new URL(url).username === user);
+
+function pluginLines({ plugins, origins }: Config): readonly Wanted[] {
+  const lines: Wanted[] = [];
+  for (const [hook, field] of hookFields) {
+    const origin = origins.get(hook)?.origin;
+    const where = origin === undefined ? 'default' : `${origin.file}:${origin.line}`;
+    for (const name of plugins[field]) lines.push({ hook, name, where });
+  }
+  return lines;
+}
+
+const hookFields = [
+  ['plugin', 'plugin'],
+  ['on_message', 'onMessage'],
+  ['on_part', 'onPart'],
+  ['on_file', 'onFile'],
+  ['on_post', 'onPost'],
+  ['on_report', 'onReport'],
+  ['on_heartbeat', 'onHeartbeat'],
+  ['on_start', 'onStart'],
+  ['on_stop', 'onStop'],
+] as const;
+
+/** What `dry_run` publishes to: the terminal. */
+const rehearse = (write: (line: string) => Promise<void>): Publisher => ({
+  publish: async ({ exchange, topic, body, headers }) => {
+    const sum = headers['sum'] ?? '';
+    await write(`would post to ${exchange}: ${topic} ${Buffer.from(body).toString('utf8')} ${sum}`);
+    return { routed: true };
+  },
+  drained: async () => undefined,
+});
+
+function openRoots(): { of: Kit['rootOf']; close: () => void } {
+  const open = new Map<string, Root>();
+  return {
+    of: ({ root }) => {
+      const known = open.get(root);
+      if (known !== undefined) return known;
+      const made = openRoot(root, { create: true });
+      open.set(root, made);
+      return made;
+    },
+    close: () => {
+      for (const root of open.values()) root.close();
+      open.clear();
+    },
+  };
+}
+
+function once<T>(make: () => T): { get: () => T; made: () => T | undefined } {
+  let value: T | undefined;
+  return { get: () => (value ??= make()), made: () => value };
+}

@@ -1,0 +1,77 @@
+import { pino } from 'pino';
+import type { LogLevel, Logger } from '../logger.js';
+
+/** One line for people, as the existing implementations write it: date, level, text, fields. */
+export function formatLine(
+  level: string,
+  time: number,
+  text: string,
+  fields: Readonly<Record<string, unknown>>,
+): string {
+  const at = new Date(time);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  const clock = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  const milliseconds = String(at.getMilliseconds()).padStart(3, '0');
+  const rest = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` ${name}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
+  return `${date} ${clock},${milliseconds} [${level.toUpperCase()}] ${oneLine(text)}${rest.join('')}\n`;
+}
+
+/** What strangers wrote must not look like a line of ours. */
+const oneLine = (text: string): string => text.replace(/[\r\n]+\s*/g, ' | ');
+
+const levels = { critical: 60, error: 50, warning: 40, info: 30, debug: 20 } as const;
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly format: 'text' | 'json';
+  readonly write: (line: string) => void;
+  /** Added to every JSON line: program, configuration, instance. */
+  readonly base: Readonly<Record<string, unknown>>;
+}
+
+/** The logger of a process: JSON lines, or the text lines of the existing implementations. */
+export function createLogger({ level, format, write, base }: LogOptions): Logger {
+  if (format === 'text') return textLogger(level, write);
+  const log = pino<keyof typeof levels>(
+    {
+      level: level === 'none' ? 'silent' : level,
+      customLevels: levels,
+      useOnlyCustomLevels: true,
+      base,
+      messageKey: 'message',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write },
+  );
+  const via =
+    (name: keyof typeof levels) =>
+    (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
+      log[name](fields, message);
+  return {
+    critical: via('critical'),
+    error: via('error'),
+    warning: via('warning'),
+    info: via('info'),
+    debug: via('debug'),
+  };
+}
+
+function textLogger(level: LogLevel, write: (line: string) => void): Logger {
+  const threshold = level === 'none' ? Number.POSITIVE_INFINITY : levels[level];
+  const via = (name: keyof typeof levels) =>
+    levels[name] < threshold
+      ? () => undefined
+      : (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
+          write(formatLine(name, Date.now(), message, fields));
+  return {
+    critical: via('critical'),
+    error: via('error'),
+    warning: via('warning'),
+    info: via('info'),
+    debug: via('debug'),
+  };
+}

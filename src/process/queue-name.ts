@@ -1,0 +1,64 @@
+import { randomInt } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { FatalError, systemCode } from '../errors.js';
+
+/** How a queue is named, and the files in which earlier runs or earlier implementations kept its name. */
+export interface QueueNaming {
+  readonly wanted:
+    | { readonly kind: 'fixed'; readonly name: string }
+    | { readonly kind: 'generated'; readonly prefix: string };
+  /** Where the name is kept, in the form that the existing implementations read and write. */
+  readonly file: string;
+  /** Older places, taken over once. */
+  readonly older: readonly string[];
+}
+
+export interface NamedQueue {
+  readonly name: string;
+  /** Something an operator should know, e.g. that a kept name wins over the configured one. */
+  readonly remark?: string;
+}
+
+const eightDigits = (): string => String(randomInt(100_000_000)).padStart(8, '0');
+
+function keptName(file: string): string | undefined {
+  try {
+    const name = readFileSync(file, 'utf8').trim();
+    return name === '' ? undefined : name;
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOENT') return undefined;
+    throw new FatalError(`cannot read the queue name kept in ${file}: make it readable or remove it`, {
+      cause,
+    });
+  }
+}
+
+/** The name of the queue: the one kept in the state, else a new one, which is kept from now on. */
+export function nameQueue({ wanted, file, older }: QueueNaming): NamedQueue {
+  const kept = keptName(file);
+  if (kept !== undefined) {
+    if (wanted.kind === 'generated' || wanted.name === kept) return { name: kept };
+    const remark = `the queue ${kept} of earlier runs is used, not ${wanted.name}; run cleanup to change it`;
+    return { name: kept, remark };
+  }
+  const inherited = older.map(keptName).find((name) => name !== undefined);
+  const name =
+    inherited ??
+    (wanted.kind === 'fixed' ? wanted.name : `${wanted.prefix}.${eightDigits()}.${eightDigits()}`);
+  keep(file, name);
+  return inherited === undefined
+    ? { name }
+    : { name, remark: `the queue ${name} of an earlier version is taken over` };
+}
+
+function keep(file: string, name: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    const draft = `${file}.${process.pid}.new`;
+    writeFileSync(draft, name, { mode: 0o600 });
+    renameSync(draft, file);
+  } catch (cause) {
+    throw new FatalError(`cannot keep the queue name in ${file}: make its directory writable`, { cause });
+  }
+}

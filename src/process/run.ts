@@ -1,0 +1,73 @@
+import { componentNamed } from '../component/all.js';
+import type { Component } from '../component/component.js';
+import type { Config } from '../config/config.js';
+import { FatalError, RetryableError } from '../errors.js';
+import { type OpenKit, type Surroundings, openKit } from './kit.js';
+
+export interface RunOptions {
+  readonly stop: AbortSignal;
+  /** Say at once that a broker refuses us, instead of waiting until somebody mends it. */
+  readonly failFast: boolean;
+  /** Told when the flow is about to start: status asks the kit. */
+  readonly running?: (kit: OpenKit, balance: () => Balance) => void;
+}
+
+type Flow = ReturnType<Component['build']>;
+export type Balance = ReturnType<Flow['balance']>;
+
+/** Runs the flow of one configuration in this process until it ends, or until it is stopped. */
+export async function runComponent(
+  config: Config,
+  around: Surroundings,
+  options: RunOptions,
+): Promise<Balance> {
+  const component = requireComponent(config);
+  refuseUnavailable(config, component);
+  const kit = await openKit(config, around);
+  try {
+    const flow = component.build(config, kit);
+    if (options.failFast) await meetBrokers(kit, config, options.stop);
+    options.running?.(kit, flow.balance);
+    await flow.run(options.stop);
+    return flow.balance();
+  } finally {
+    await kit.close();
+  }
+}
+
+/** The recipe of a configuration. Throws FatalError while nobody has written it. */
+export function requireComponent(config: Config): Component {
+  const component = componentNamed(config.component);
+  if (component !== undefined) return component;
+  throw new FatalError(
+    `${config.program} is not available in this version; its configurations can only be shown`,
+    {
+      exitCode: 2,
+    },
+  );
+}
+
+const switchedOff = /^(off|no|none|false|0|)$/i;
+
+/** Options that would be silently without effect are errors. Throws FatalError naming the line. */
+export function refuseUnavailable(config: Config, component: Component): void {
+  for (const [option, why] of Object.entries(component.refused)) {
+    const written = config.origins.get(option as Parameters<typeof config.origins.get>[0]);
+    if (written === undefined || ['default', 'preset'].includes(written.origin.file)) continue;
+    if (switchedOff.test(written.text.trim())) continue;
+    const { file, line } = written.origin;
+    throw new FatalError(`${file}:${line}: ${option}: ${why}. Remove the line`, { exitCode: 2 });
+  }
+}
+
+/** A refusal by the broker ends a program in the foreground; an outage is waited out. */
+async function meetBrokers(kit: OpenKit, config: Config, stop: AbortSignal): Promise<void> {
+  if (config.running.dryRun && config.queueName === undefined) return;
+  const link = kit.plan === undefined ? kit.brokers.posting() : kit.brokers.consuming();
+  try {
+    await link.link(stop, { failFast: true });
+  } catch (thrown) {
+    if (!(thrown instanceof RetryableError)) throw thrown;
+    if (!stop.aborted) kit.logger.warning(`${thrown.message}; waiting for the broker`);
+  }
+}

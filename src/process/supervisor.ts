@@ -1,0 +1,105 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Config } from '../config/config.js';
+import { FatalError, messageOf } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { becomeOwner } from '../store/owner.js';
+import { type Children, createChildren } from './children.js';
+import { removeAbandoned } from './abandoned.js';
+import { untilSignal } from './signals.js';
+import type { ConfigurationStatus } from './status.js';
+
+/** Milliseconds: the grace that instances give their transfers, and a little to say goodbye. */
+export const STOP_GRACE = 4500;
+
+export interface SupervisorOptions {
+  readonly config: Config;
+  /** State directory of the configuration. */
+  readonly state: string;
+  readonly logger: Logger;
+  /** Starts instance `number` as a child with an IPC channel. */
+  readonly spawn: (number: number) => ChildProcess;
+  /** Reads the configuration again; throws FatalError when it is wrong now. */
+  readonly reread: () => Config;
+  readonly reopenLog: () => void;
+  /** Called when requests are answered and the instances are on their way. */
+  readonly ready: () => void;
+  readonly now: () => number;
+}
+
+/**
+ * One configuration, running: owns its store, keeps its instances alive, and answers `status`, `stop` and
+ * `reload` on the socket in the state directory. Returns when it was stopped.
+ */
+export async function supervise(options: SupervisorOptions): Promise<void> {
+  const { config, logger, now } = options;
+  const started = now();
+  let finish: () => void = () => undefined;
+  const asked = new Promise<void>((resolve) => (finish = resolve));
+  const childrenOf = (current: Config): Children =>
+    createChildren({
+      count: current.running.instances,
+      spawn: options.spawn,
+      logger,
+      silence: current.running.sanityLogDead * 1000,
+      now,
+    });
+  let children = childrenOf(config);
+
+  const reload = async (): Promise<{ reloaded: boolean; reason?: string }> => {
+    options.reopenLog();
+    let next: Config;
+    try {
+      next = options.reread();
+    } catch (thrown) {
+      logger.error(`reload refused, everything goes on as before: ${messageOf(thrown)}`);
+      return { reloaded: false, reason: messageOf(thrown) };
+    }
+    logger.info(`reload: ${next.running.instances} instance(s) with the configuration as it is now`);
+    if (next.running.instances === children.status().length) {
+      await children.replace(STOP_GRACE);
+    } else {
+      await children.stop(STOP_GRACE);
+      children = childrenOf(next);
+      children.start();
+    }
+    return { reloaded: true };
+  };
+
+  const owner = await becomeOwner(options.state, {
+    flush: config.transfer.durability === 'power',
+    retryTtl: (config.queue.retryTtl ?? 0) * 1000,
+    abandoned: removeAbandoned,
+    logger,
+    handlers: {
+      status: async (): Promise<ConfigurationStatus> => ({
+        program: config.program,
+        configuration: config.name ?? config.stateName,
+        pid: process.pid,
+        started,
+        queue: children.status().length === 0 ? undefined : undefined,
+        retries: (await owner?.store.retries.size())?.waiting ?? 0,
+        instances: children.status(),
+      }),
+      stop: async () => {
+        finish();
+        return { stopping: true };
+      },
+      reload,
+    },
+  });
+  if (owner === undefined) {
+    throw new FatalError(`${config.program} ${config.name ?? ''} is already running`, { exitCode: 1 });
+  }
+  const signals = untilSignal({ hangUp: () => void reload() });
+  try {
+    children.start();
+    options.ready();
+    await Promise.race([asked, signals.ended]);
+    logger.info('stopping');
+    await children.stop(STOP_GRACE);
+  } finally {
+    signals.cancel();
+    await owner.close();
+    logger.info('stopped');
+  }
+}

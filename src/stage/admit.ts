@@ -1,0 +1,69 @@
+import { PermanentError } from '../errors.js';
+import type { Received, ReceivedReport, Taken } from '../flow/item.js';
+import { dropped } from '../flow/outcome.js';
+import type { Stage } from '../flow/stage.js';
+import type { Logger } from '../logger.js';
+
+/** Who we are on the broker that we read: what is missing in an announcement is filled in from here. */
+export interface Identity {
+  /** Value for a missing `source`. */
+  readonly source: string;
+  /** Value for a missing `from_cluster`. */
+  readonly cluster: string;
+  /** Value for a missing `to_clusters`. */
+  readonly to: string;
+}
+
+/** `header` options: added where absent, removed where asked. */
+export interface HeaderChanges {
+  readonly set: ReadonlyMap<string, string>;
+  readonly remove: ReadonlySet<string>;
+}
+
+/**
+ * The door: turns what was decoded into an announcement with complete identity headers, or into its end. A
+ * message that could not be decoded is refused here, so that it goes the way of every other item.
+ */
+export function admit(
+  identity: Identity,
+  headers: HeaderChanges,
+  logger: Logger,
+): Stage<Taken, Pick<Received, 'subject'>> {
+  return {
+    name: 'admit',
+    run: async (item) => {
+      const { message } = item;
+      if (message.kind === 'rejected') throw new PermanentError(message.code, message.reason);
+      if (message.kind === 'report') return dropped('a delivery record, not an announcement');
+      for (const warning of message.warnings) logger.warning(warning);
+      refuseWorn(item);
+      const { announcement } = message;
+      const complete = new Map(announcement.headers);
+      const missing = { source: identity.source, from_cluster: identity.cluster, to_clusters: identity.to };
+      for (const [name, value] of Object.entries(missing)) if (!complete.has(name)) complete.set(name, value);
+      for (const [name, value] of headers.set) if (!complete.has(name)) complete.set(name, value);
+      for (const name of headers.remove) complete.delete(name);
+      return { subject: { ...announcement, headers: complete } };
+    },
+  };
+}
+
+/** Ends a retry that has waited too long. */
+function refuseWorn({ retry }: Taken): void {
+  if (retry?.expired === true) {
+    const since = new Date(retry.firstFailure).toISOString();
+    throw new PermanentError(499, `given up: failing since ${since}, last: ${retry.reason}`);
+  }
+}
+
+/** The door of sr_log: lets delivery records pass. */
+export function admitReport(): Stage<Taken, Pick<ReceivedReport, 'report'>> {
+  return {
+    name: 'admit',
+    run: async ({ message }) => {
+      if (message.kind === 'rejected') throw new PermanentError(message.code, message.reason);
+      if (message.kind !== 'report') return dropped('an announcement, not a delivery record');
+      return { report: message.report };
+    },
+  };
+}

@@ -1,0 +1,28 @@
+import type { Attributes } from '../file/attributes.js';
+import { modeFromText } from '../file/attributes.js';
+import type { Announcement } from '../message/announcement.js';
+import { parseFileTime } from '../message/pub-time.js';
+
+export interface AttributeOptions {
+  readonly preserveMode: boolean;
+  readonly preserveTime: boolean;
+  readonly mode: number | undefined;
+}
+
+/** Mode and times that a file gets: those announced where they are to be kept, else what the options say. */
+export function attributesOf({ headers }: Announcement, options: AttributeOptions): Attributes {
+  const announcedMode = options.preserveMode ? modeFromText(headers.get('mode')) : undefined;
+  const mode = announcedMode ?? options.mode;
+  const modified = options.preserveTime ? instantOf(headers.get('mtime')) : undefined;
+  const accessed = options.preserveTime ? (instantOf(headers.get('atime')) ?? modified) : undefined;
+  return {
+    ...(mode !== undefined && { mode }),
+    ...(modified !== undefined && { modified }),
+    ...(accessed !== undefined && { accessed }),
+  };
+}
+
+function instantOf(text: string | undefined): Date | undefined {
+  const time = text === undefined ? undefined : parseFileTime(text);
+  return time === undefined ? undefined : new Date(time);
+}

@@ -1,0 +1,100 @@
+import { constants, type Stats } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { contentAlgorithm, nameSum, randomSum } from '../checksum/algorithms.js';
+import { digestOfFile } from '../checksum/block-digest.js';
+import { PermanentError, RetryableError } from '../errors.js';
+import type { Described, Ready } from '../flow/posted.js';
+import type { Fan } from '../flow/stage.js';
+import { blockLength, parsePartName, type Parts } from '../message/parts.js';
+import type { Sum } from '../message/sum.js';
+
+/** Times a file that changes while it is read is read again within one pass. */
+const READS = 3;
+
+export interface BlocksOptions {
+  /** The `sum` option: a letter, `z,X`, or `a,VALUE`. */
+  readonly sum: string;
+}
+
+/**
+ * One announcement for each part of a found file; whole files only so far, and files that are a stored block
+ * themselves. Reads each file once. What has no content passes as it is.
+ */
+export function blocks(options: BlocksOptions): Fan<Described, Ready> {
+  return {
+    name: 'blocks',
+    async *spread(item, stop) {
+      if (item.draft.change.kind !== 'write') {
+        yield { ...item, subject: item.draft, next: item.draft };
+        return;
+      }
+      const { parts, sum } = await measure(item, options, stop);
+      const next = { ...item.draft, change: { kind: 'write' as const, parts, sum } };
+      yield { ...item, subject: next, next };
+    },
+  };
+}
+
+interface Measured {
+  readonly parts: Parts;
+  readonly sum: Sum;
+}
+
+async function measure(item: Described, options: BlocksOptions, stop: AbortSignal): Promise<Measured> {
+  const part = parsePartName(basename(item.path));
+  const size = item.stat?.size ?? 0;
+  if (part !== undefined) {
+    if (blockLength(part.parts) !== size) {
+      throw new PermanentError(
+        417,
+        `${item.path}: ${size} bytes, but its name says ${blockLength(part.parts)}`,
+      );
+    }
+    const { sum } = await readSum(item.path, part.algorithm, stop);
+    return { parts: part.parts, sum };
+  }
+  const read = await readSum(item.path, options.sum, stop, size);
+  return { parts: { method: '1', blockSize: read.size, count: 1, remainder: 0, number: 0 }, sum: read.sum };
+}
+
+interface Read {
+  readonly sum: Sum;
+  readonly size: number;
+}
+
+/** The sum as the option asks for it, and the size of just the bytes it is about. */
+async function readSum(path: string, wanted: string, stop: AbortSignal, size = 0): Promise<Read> {
+  const [algorithm = 'd', value = ''] = wanted.split(/,(.*)/s);
+  if (algorithm === '0') return { sum: randomSum(), size };
+  if (algorithm === 'n') return { sum: nameSum(path), size };
+  if (algorithm === 'z' || algorithm === 'a')
+    return { sum: { algorithm, value: value === '' ? '0' : value }, size };
+  const content = contentAlgorithm({ algorithm, value });
+  if (content === undefined)
+    throw new PermanentError(417, `${path}: no way to compute a sum of kind ${algorithm}`);
+  for (let read = 0; read < READS; read += 1) {
+    const file = await openSteady(path);
+    try {
+      const before = await file.stat();
+      const digest = await digestOfFile(file, content, { stop });
+      if (isUnchanged(before, await file.stat()) && digest.size === before.size) {
+        return { sum: { algorithm, value: digest.value }, size: digest.size };
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  throw new RetryableError(`${path} changes while it is read: post it when it is complete`);
+}
+
+async function openSteady(path: string): Promise<Awaited<ReturnType<typeof open>>> {
+  try {
+    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    throw new RetryableError(`cannot read ${path}`, { cause });
+  }
+}
+
+const isUnchanged = (before: Stats, after: Stats): boolean =>
+  before.size === after.size && before.mtimeMs === after.mtimeMs;

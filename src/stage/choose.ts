@@ -1,0 +1,51 @@
+import { realpathSync } from 'node:fs';
+import type { Rule } from '../config/rules.js';
+import { RetryableError } from '../errors.js';
+import type { ReceivedReport } from '../flow/item.js';
+import { type Settled, dropped } from '../flow/outcome.js';
+import type { Described } from '../flow/posted.js';
+import { type Stage, pass } from '../flow/stage.js';
+import { matchUrl } from '../message/base-url.js';
+import { selectRule } from './select.js';
+
+export interface ChooseOptions {
+  readonly rules: readonly Rule[];
+  readonly acceptUnmatch: boolean;
+}
+
+/** The answer of the rules where only yes or no counts, not the placement. */
+function answer(text: string, { rules, acceptUnmatch }: ChooseOptions): object | Settled {
+  const selection = selectRule(text, rules, acceptUnmatch);
+  return selection.verdict === 'accept' ? pass : dropped(selection.by);
+}
+
+/** The rules of a program that posts, before any byte is read: on the URL, or on the path free of links. */
+export function choose(options: ChooseOptions & { readonly realPath: boolean }): Stage<Described> {
+  return {
+    name: 'choose',
+    run: async (item) => {
+      const { baseUrl, relPath } = item.draft;
+      const text = options.realPath ? realPathOf(item.path) : `${baseUrl.replace(/\/$/, '')}${relPath}`;
+      return answer(text, options);
+    },
+  };
+}
+
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (cause) {
+    throw new RetryableError(`cannot resolve ${path}`, { cause });
+  }
+}
+
+/** The rules of sr_log, on the URL that a delivery record is about. */
+export function chooseReport(options: ChooseOptions): Stage<ReceivedReport> {
+  return {
+    name: 'choose',
+    run: async (item) => {
+      const { baseUrl, relPath, headers } = item.report.about;
+      return answer(matchUrl(baseUrl, relPath, headers.get('sundew_extension')), options);
+    },
+  };
+}

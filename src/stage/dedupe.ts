@@ -1,0 +1,71 @@
+import { done } from '../flow/outcome.js';
+import { type Stage, pass } from '../flow/stage.js';
+import type { Announcement } from '../message/announcement.js';
+import { decodeRelPath } from '../message/rel-path.js';
+import type { Retry, Seen } from '../store/store.js';
+import { type Basis, dedupeKey } from './dedupe-key.js';
+
+export interface DedupeOptions {
+  /** Milliseconds a key is remembered after it was last seen; 0 lets everything pass. */
+  readonly ttl: number;
+  readonly basis: Basis;
+}
+
+/** What duplicate suppression adds to an item: the key it has claimed, to be committed or given up at its end. */
+export interface Claimed {
+  readonly claimed?: string;
+}
+
+interface Suppressible {
+  readonly subject: Announcement;
+  readonly repeated?: boolean;
+  readonly retry?: Retry;
+}
+
+/**
+ * Lets the first of equal announcements pass and settles the others as 304. It only claims: the key becomes
+ * known when the item has ended well, so a crash in between leaves nothing that would call the redelivery a
+ * duplicate. A copy that arrives while the first is being worked on waits for its end. A redelivery of the very
+ * message that made the key known passes, because what followed from it may not have been confirmed.
+ */
+export function dedupe(seen: Seen, options: DedupeOptions): Stage<Suppressible, Claimed> {
+  return {
+    name: 'dedupe',
+    run: async ({ subject, repeated }, stop) => {
+      const key = options.ttl === 0 ? undefined : dedupeKey(subject, options.basis);
+      if (key === undefined) return pass;
+      if (subject.change.kind === 'remove') await seen.forgetPath(decodeRelPath(subject.relPath));
+      if ((await seen.claim(key, options.ttl, stop)) === 'ours') return { claimed: key };
+      if (repeated === true && (await isOwnRepeat(seen, key, subject, options.ttl, stop))) return pass;
+      return done(304, 'Not modified: duplicate announcement');
+    },
+  };
+}
+
+/** Tells a redelivered announcement from a second one about the same content. */
+const repeatKey = (key: string, { pubTime, baseUrl, relPath }: Announcement): string =>
+  `${key}\n${pubTime} ${baseUrl} ${relPath}`;
+
+async function isOwnRepeat(
+  seen: Seen,
+  key: string,
+  subject: Announcement,
+  ttl: number,
+  stop: AbortSignal,
+): Promise<boolean> {
+  const own = repeatKey(key, subject);
+  if ((await seen.claim(own, ttl, stop)) === 'known') return true;
+  await seen.release(own);
+  return false;
+}
+
+/** Makes a claimed key known, together with the announcement that it was. */
+export async function commitClaim(
+  seen: Seen,
+  key: string,
+  subject: Announcement,
+  ttl: number,
+): Promise<void> {
+  const path = decodeRelPath(subject.relPath);
+  await Promise.all([seen.commit(repeatKey(key, subject), ttl, path), seen.commit(key, ttl, path)]);
+}

@@ -1,0 +1,32 @@
+import type { Entered, Placed } from '../flow/item.js';
+import { done } from '../flow/outcome.js';
+import type { Stage } from '../flow/stage.js';
+import { parsePubTime } from '../message/pub-time.js';
+import type { Paths } from '../store/store.js';
+
+/**
+ * The last announced state of a path wins, over all instances and after any retry. Waits until nobody else works
+ * on the item's paths, makes them ours until the item is settled, and settles what is older than a state that
+ * was already in hand as 304.
+ */
+export function latest(
+  paths: Paths,
+  leftoverOf: (item: Placed) => string | undefined,
+): Stage<Placed, Pick<Entered, 'entered'>> {
+  return {
+    name: 'latest',
+    run: async (item, stop) => {
+      if (item.retry?.superseded === true) return superseded();
+      const own = [item.target.path];
+      if (item.counterpart !== undefined && item.counterpart.path !== item.target.path) {
+        own.push(item.counterpart.path);
+      }
+      const instant = parsePubTime(item.subject.pubTime)?.instant ?? item.takenAt;
+      const entry = await paths.enter(own, instant, leftoverOf(item), stop);
+      return entry === 'superseded' ? superseded() : { entered: own };
+    },
+  };
+}
+
+const superseded = (): ReturnType<typeof done> =>
+  done(304, 'Not modified: superseded by a newer announcement');

@@ -1,0 +1,31 @@
+import { contentAlgorithm } from '../checksum/algorithms.js';
+import { digestOfFile } from '../checksum/block-digest.js';
+import type { Root } from '../file/inside.js';
+import { openInside, statInside } from '../file/look.js';
+import type { Placed } from '../flow/item.js';
+import { fileSize } from '../message/parts.js';
+import { relativeTo } from './target.js';
+
+/**
+ * The new half of a rename (or a hard link): true when the old name is here, below the same root, with just the
+ * announced content, so that it can be linked instead of fetched.
+ */
+export async function isAlreadyHere(item: Placed, root: Root, stop: AbortSignal): Promise<boolean> {
+  const { counterpart, target, subject } = item;
+  if (subject.moved?.from === undefined || counterpart === undefined || counterpart.root !== target.root)
+    return false;
+  if (subject.change.kind !== 'write') return false;
+  const path = relativeTo(counterpart);
+  const there = statInside(root, path);
+  const { parts, sum } = subject.change;
+  if (there === undefined || !there.isFile()) return false;
+  if (parts !== undefined && fileSize(parts) !== there.size) return false;
+  const algorithm = contentAlgorithm(sum);
+  if (algorithm === undefined || sum?.algorithm === 'z') return false;
+  const file = await openInside(root, path);
+  try {
+    return (await digestOfFile(file, algorithm, { stop })).value === sum?.value;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,161 @@
+import type { PlacementState, Strip } from '../config/rules.js';
+import { FatalError, PermanentError } from '../errors.js';
+import type { Placed, Selected, Target } from '../flow/item.js';
+import type { Stage } from '../flow/stage.js';
+import { type Announcement, targetRelPath } from '../message/announcement.js';
+import { decodeRelPath, encodeRelPath } from '../message/rel-path.js';
+import type { NameScript } from './file-name.js';
+import { type Placing, type Plan, type PlanOptions, planOf, stripElements, targetOf } from './placement.js';
+import { type RepostOptions, repost } from './repost.js';
+import { type SelectOptions, selectAnnouncement } from './select.js';
+
+export interface PlaceOptions extends PlanOptions {
+  /** The rules, to ask about the other half of a rename. */
+  readonly selection: SelectOptions;
+  /** Plugin with the last word on every name. */
+  readonly destfnScript: string | undefined;
+  /** Runs the plugins that compute names; undefined where there are none. */
+  readonly nameScript: NameScript | undefined;
+  readonly repost: RepostOptions;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly warn: (text: string) => void;
+}
+
+/**
+ * Decides where an announced file goes here, and how it will be announced to those further down. Throws FatalError
+ * (exit code 2) at once when the settings could never place a file.
+ */
+export function place(
+  options: PlaceOptions,
+): Stage<Selected, Pick<Placed, 'target' | 'counterpart' | 'next'>> {
+  const plans = plansOf(options);
+  const { baseUrls } = options.repost;
+  let turn = 0;
+  const targetFor = async (
+    selected: Pick<Selected, 'subject' | 'placement' | 'captures'>,
+    found: Pick<Placing, 'path' | 'suffix'>,
+  ): Promise<Target> => targetOf(plans(selected.placement), placingOf(selected, found, options));
+
+  /** Where the other half of a rename lies here; undefined when it is not wanted or cannot be placed. */
+  const counterpartOf = async (subject: Announcement, target: Target): Promise<Target | undefined> => {
+    const path = subject.change.kind === 'remove' ? subject.moved?.to : subject.moved?.from;
+    if (path === undefined) return undefined;
+    const other = { ...subject, relPath: encodeRelPath(path) };
+    const selection = selectAnnouncement(other, options.selection);
+    if (selection.verdict === 'reject') return undefined;
+    const placement = selection.rule ?? options.selection.unmatched;
+    try {
+      const selected = { subject: other, placement, captures: selection.captures };
+      const found = await targetFor(selected, { path: trimmed(path), suffix: '' });
+      return found.path === target.path ? undefined : found;
+    } catch (thrown) {
+      if (!(thrown instanceof PermanentError)) throw thrown;
+      options.warn(`the other name of a renamed file is left out: ${thrown.message}`);
+      return undefined;
+    }
+  };
+
+  return {
+    name: 'place',
+    run: async (item) => {
+      const { subject } = item;
+      const target = await targetFor(item, sourceOf(subject));
+      const counterpart = await counterpartOf(subject, target);
+      const baseUrl = baseUrls[turn % Math.max(1, baseUrls.length)];
+      turn += 1;
+      const { next, truncated } = repost(subject, target, counterpart, baseUrl, options.repost);
+      if (truncated) options.warn(`the topic of ${target.path} is too long and was cut`);
+      return { target, next, ...(counterpart !== undefined && { counterpart }) };
+    },
+  };
+}
+
+/** The plans of all settings that can come into force, made and so checked before the first message. */
+function plansOf(options: PlaceOptions): (placement: PlacementState) => Plan {
+  const { rules, unmatched, acceptUnmatch } = options.selection;
+  const plans = new Map<PlacementState, Plan>();
+  const add = (placement: PlacementState, where: string): Plan => {
+    const plan = checked(placement, options, where);
+    plans.set(placement, plan);
+    return plan;
+  };
+  for (const rule of rules) {
+    if (rule.verdict === 'accept') add(rule, `${rule.origin.file}:${rule.origin.line}: accept: `);
+  }
+  if (acceptUnmatch) add(unmatched, '');
+  return (placement) => plans.get(placement) ?? add(placement, '');
+}
+
+function checked(placement: PlacementState, options: PlaceOptions, where: string): Plan {
+  try {
+    const plan = planOf(placement, options);
+    const wanted = options.destfnScript ?? scriptOf(plan);
+    if (wanted === undefined || options.nameScript !== undefined) return plan;
+    throw new FatalError(
+      `${wanted} is to name the files, but plugins cannot do that here. Remove the option`,
+    );
+  } catch (thrown) {
+    if (!(thrown instanceof FatalError)) throw thrown;
+    throw new FatalError(where + thrown.message, { exitCode: 2, cause: thrown });
+  }
+}
+
+function scriptOf({ steps }: Plan): string | undefined {
+  for (const step of steps) if (step.keyword === 'DESTFNSCRIPT') return step.value;
+  return undefined;
+}
+
+function placingOf(
+  { subject, captures }: Pick<Selected, 'subject' | 'captures'>,
+  found: Pick<Placing, 'path' | 'suffix'>,
+  options: PlaceOptions,
+): Placing {
+  const { baseDir, postBaseDir, destfnScript, nameScript, now, warn } = options;
+  return {
+    ...found,
+    baseDir,
+    postBaseDir,
+    captures,
+    destfnScript,
+    warn,
+    source: subject.headers.get('source'),
+    sundewExtension: subject.headers.get('sundew_extension'),
+    pubTime: subject.pubTime,
+    now: now(),
+    script: nameScript ?? (async () => undefined),
+  };
+}
+
+/** The path that counts: that of `rename` where there is one. A stored block keeps its suffix under every name. */
+function sourceOf(subject: Announcement): Pick<Placing, 'path' | 'suffix'> {
+  const stem = targetRelPath(subject);
+  const suffix = subject.relPath.slice(stem.length);
+  const rename = subject.headers.get('rename');
+  const chosen = rename === undefined ? stem : withoutSuffix(rename, suffix);
+  const path = decodeRelPath(chosen);
+  const isFile = subject.change.kind === 'write' || subject.change.kind === 'link';
+  return { path: isFile ? path : trimmed(path), suffix: decodeRelPath(suffix) };
+}
+
+const withoutSuffix = (path: string, suffix: string): string =>
+  suffix !== '' && path.endsWith(suffix) ? path.slice(0, -suffix.length) : path;
+
+/** A directory may be announced with a slash at its end. */
+function trimmed(path: string): string {
+  let end = path.length;
+  while (end > 0 && path.charCodeAt(end - 1) === 47) end -= 1;
+  return path.slice(0, end);
+}
+
+/**
+ * A path without its first directories, for the `rename` header of those who announce: here a leading `/` does not
+ * count, and stays.
+ */
+export function stripPath(path: string, strip: Strip): string {
+  if (typeof strip !== 'number') return absolute(stripElements(path, strip).join('/'), path);
+  return absolute(stripElements(path.replace(/^\/+/, ''), strip).join('/'), path);
+}
+
+const absolute = (path: string, like: string): string =>
+  like.startsWith('/') && !path.startsWith('/') ? `/${path}` : path;

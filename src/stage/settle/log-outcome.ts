@@ -1,0 +1,34 @@
+import type { Received, Taken } from '../../flow/item.js';
+import type { Settler } from '../../flow/stage.js';
+import type { Logger } from '../../logger.js';
+
+/** One line for every item that ended otherwise than by a transfer: those have the file log. */
+export function logOutcome(
+  logger: Logger,
+  options: { readonly logReject: boolean },
+): Settler<Taken & Partial<Pick<Received, 'subject'>>> {
+  return {
+    name: 'log',
+    settle: async (item, outcome) => {
+      const { message } = item;
+      const about = item.subject ?? (message.kind === 'rejected' ? message.about : undefined);
+      const what = about === undefined ? `message on ${item.exchange}` : `${about.baseUrl} ${about.relPath}`;
+      switch (outcome.kind) {
+        case 'done':
+          if (outcome.code === 304 && options.logReject) logger.info(`unchanged: ${what}: ${outcome.text}`);
+          else logger.debug(`done: ${what}: ${outcome.code} ${outcome.text}`);
+          return;
+        case 'dropped':
+          if (options.logReject) logger.info(`rejected: ${what}: ${outcome.by}`);
+          else logger.debug(`rejected: ${what}: ${outcome.by}`);
+          return;
+        case 'refused':
+          logger.error(`refused: ${what}: ${outcome.error.code} ${outcome.error.message}`);
+          return;
+        case 'failed':
+        case 'handed back':
+          logger.debug(`${outcome.kind}: ${what}`);
+      }
+    },
+  };
+}

@@ -1,0 +1,19 @@
+import type { Received, Taken } from '../../flow/item.js';
+import type { Settler } from '../../flow/stage.js';
+import type { Seen } from '../../store/store.js';
+import { type Claimed, commitClaim } from '../dedupe.js';
+
+/** Turns the claim on a duplicate key into knowledge when the item ended well, and gives it up otherwise. */
+export function remember(
+  seen: Seen,
+  ttl: number,
+): Settler<Taken & Partial<Pick<Received, 'subject'>> & Claimed> {
+  return {
+    name: 'remember',
+    settle: async ({ claimed, subject }, outcome) => {
+      if (claimed === undefined || subject === undefined) return;
+      if (outcome.kind === 'done') await commitClaim(seen, claimed, subject, ttl);
+      else await seen.release(claimed);
+    },
+  };
+}

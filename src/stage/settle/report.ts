@@ -1,0 +1,80 @@
+import type { Publisher } from '../../broker/broker.js';
+import { PermanentError, messageOf } from '../../errors.js';
+import type { Received, Taken } from '../../flow/item.js';
+import type { Outcome } from '../../flow/outcome.js';
+import type { Settler } from '../../flow/stage.js';
+import type { Logger } from '../../logger.js';
+import type { Envelope } from '../../message/announcement.js';
+import type { Report } from '../../message/report.js';
+import { encodeReport } from '../../message/v02.js';
+
+export interface ReportRoute {
+  readonly exchange: string;
+  /** Second word of the topic. */
+  readonly dialect: 'log' | 'report';
+}
+
+export interface ReportOptions {
+  /** Where records go on this broker, known once it has been reached. */
+  readonly route: () => Promise<ReportRoute>;
+  readonly host: string;
+  readonly user: string;
+  readonly now: () => number;
+}
+
+/**
+ * Sends the delivery record of an item that has ended, and waits until the broker has it. One record per message:
+ * failures that will be tried again send none. Where the pump takes no records, one warning says so and the data
+ * flows on.
+ */
+export function report(
+  publisher: Publisher,
+  options: ReportOptions,
+  logger: Logger,
+): Settler<Taken & Partial<Pick<Received, 'subject'>>> {
+  let unavailable = false;
+  return {
+    name: 'report',
+    settle: async (item, outcome) => {
+      const about = item.subject ?? aboutOf(item);
+      const end = endOf(outcome);
+      if (end === undefined || about === undefined || unavailable) return;
+      const record: Report = {
+        about,
+        ...end,
+        host: options.host,
+        user: options.user,
+        elapsed: Math.max(0, options.now() - item.takenAt) / 1000,
+      };
+      const { exchange, dialect } = await options.route();
+      const encoded = encodeReport(record, dialect);
+      if (encoded.kind === 'rejected') {
+        logger.error(`no delivery record can be written for ${about.relPath}: ${encoded.reason}`);
+        return;
+      }
+      try {
+        await publisher.publish({ exchange, ...encoded.message });
+      } catch (thrown) {
+        if (!(thrown instanceof PermanentError)) throw thrown;
+        unavailable = true;
+        logger.warning(`delivery records cannot be sent, going on without: ${messageOf(thrown)}`);
+      }
+    },
+  };
+}
+
+const aboutOf = ({ message }: Taken): Envelope | undefined =>
+  message.kind === 'rejected' ? message.about : message.kind === 'post' ? message.announcement : undefined;
+
+function endOf(outcome: Outcome): { code: number; text: string } | undefined {
+  switch (outcome.kind) {
+    case 'done':
+      return { code: outcome.code, text: outcome.text };
+    case 'refused':
+      return { code: outcome.error.code, text: outcome.error.message };
+    case 'dropped':
+    case 'failed':
+    case 'handed back':
+      return undefined;
+  }
+}

@@ -1,0 +1,57 @@
+import type { Entered, Received, Taken } from '../../flow/item.js';
+import type { Settler } from '../../flow/stage.js';
+import type { Logger } from '../../logger.js';
+import { stringHeaders } from '../../message/v02.js';
+import { parsePubTime } from '../../message/pub-time.js';
+import type { RetryList } from '../../store/store.js';
+
+export interface RetryOptions {
+  readonly now: () => number;
+}
+
+/** Milliseconds before the next pass: doubling from five seconds to five minutes. */
+export const retryDelay = (tries: number): number => Math.min(5_000 * 2 ** Math.min(tries, 10), 300_000);
+
+/**
+ * Keeps what failed, durably, before it is acknowledged. A retry that failed again waits longer than before, or
+ * until the moment its error names.
+ */
+export function retryLater(
+  retries: RetryList,
+  options: RetryOptions,
+  logger: Logger,
+): Settler<Taken & Partial<Pick<Received, 'subject'>> & Partial<Pick<Entered, 'entered'>>> {
+  return {
+    name: 'retry-later',
+    settle: async (item, outcome) => {
+      if (outcome.kind !== 'failed') return;
+      const { error } = outcome;
+      const tries = (item.retry?.tries ?? 0) + 1;
+      const notBefore = Math.max(error.notBefore?.getTime() ?? 0, options.now() + retryDelay(tries - 1));
+      const when = new Date(notBefore).toISOString();
+      logger.warning(`${error.message}; will be tried again after ${when}`, { tries });
+      if (item.retry !== undefined) {
+        await retries.again(item.retry.id, { notBefore, reason: error.message });
+        return;
+      }
+      if (item.delivery === undefined) return;
+      const { exchange, topic, headers, body, contentType } = item.delivery;
+      const instant = item.subject && parsePubTime(item.subject.pubTime)?.instant;
+      await retries.add(
+        {
+          exchange,
+          topic,
+          headers: stringHeaders(headers),
+          body: Buffer.from(body).toString('utf8'),
+          contentType,
+          paths: item.entered ?? [],
+          instant: instant ?? item.takenAt,
+          firstFailure: options.now(),
+          tries,
+          reason: error.message,
+        },
+        notBefore,
+      );
+    },
+  };
+}

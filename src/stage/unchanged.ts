@@ -1,0 +1,64 @@
+import { digestOfFile } from '../checksum/block-digest.js';
+import { contentAlgorithm } from '../checksum/algorithms.js';
+import { type Root } from '../file/inside.js';
+import { openInside, statInside } from '../file/look.js';
+import type { Compared, Placed, Target } from '../flow/item.js';
+import { done } from '../flow/outcome.js';
+import type { Stage } from '../flow/stage.js';
+import { fileSize } from '../message/parts.js';
+import { parseFileTime } from '../message/pub-time.js';
+import { relativeTo } from './target.js';
+
+export interface UnchangedOptions {
+  /** `overwrite`: transfer without looking. */
+  readonly overwrite: boolean;
+}
+
+/**
+ * Looks at what is there before anything is transferred. A file that has the announced content, or is newer than
+ * the announced one, ends the item as 304. Only the transfer is saved when the item may have been worked on
+ * before: it goes on, because its trigger or its re-announcement may still be due.
+ */
+export function unchanged(
+  rootOf: (target: Target) => Root,
+  options: UnchangedOptions,
+): Stage<Placed, Pick<Compared, 'present'>> {
+  return {
+    name: 'unchanged',
+    run: async (item, stop) => {
+      const verdict = await compare(item, rootOf(item.target), options, stop);
+      if (verdict === 'newer') return done(304, 'Not modified: the file here is newer');
+      if (verdict === 'same' && !item.repeated) return done(304, 'Not modified');
+      return { present: verdict === 'same' };
+    },
+  };
+}
+
+type Verdict = 'different' | 'same' | 'newer';
+
+async function compare(
+  item: Placed,
+  root: Root,
+  options: UnchangedOptions,
+  stop: AbortSignal,
+): Promise<Verdict> {
+  const { change, headers } = item.subject;
+  if (change.kind !== 'write' || (options.overwrite && !item.repeated)) return 'different';
+  const path = relativeTo(item.target);
+  const there = statInside(root, path);
+  if (there === undefined || !there.isFile()) return 'different';
+  const announced = parseFileTime(headers.get('mtime') ?? '');
+  // Times travel with three digits, truncated: a difference below a millisecond is none.
+  if (!options.overwrite && announced !== undefined && announced < Math.trunc(there.mtimeMs)) return 'newer';
+  const size = change.parts === undefined ? undefined : fileSize(change.parts);
+  if (size !== there.size) return 'different';
+  const algorithm = change.sum?.algorithm === 'z' ? undefined : contentAlgorithm(change.sum);
+  if (algorithm === undefined) return 'different';
+  const file = await openInside(root, path);
+  try {
+    const { value } = await digestOfFile(file, algorithm, { stop });
+    return value === change.sum?.value ? 'same' : 'different';
+  } finally {
+    await file.close();
+  }
+}
