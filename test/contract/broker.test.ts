@@ -1,3 +1,10 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FatalError, PermanentError, RetryableError } from '../../src/errors.js';
 import type { Binding, BrokerAddress, Delivery, Outgoing } from '../../src/broker/broker.js';
@@ -58,6 +65,40 @@ function recordingLogger(): { log: Logger; lines: string[] } {
       debug: at('debug'),
     },
   };
+}
+
+/** TLS with a self-signed certificate for `localhost`, in front of the broker. */
+async function tlsFront(targetPort: number): Promise<{ port: number; certificate: string }> {
+  const directory = await mkdtemp(join(tmpdir(), 'sarra-tls-'));
+  undo.push(() => rm(directory, { recursive: true, force: true }));
+  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+  const made = [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-days',
+    '2',
+    '-keyout',
+    key,
+    '-out',
+    cert,
+    ...subject,
+  ];
+  execFileSync('openssl', made, { stdio: 'pipe' });
+  const certificate = await readFile(cert, 'utf8');
+  const server = createServer({ key: await readFile(key, 'utf8'), cert: certificate }, (client) => {
+    const broker = createConnection({ host: '127.0.0.1', port: targetPort });
+    client.on('error', () => broker.destroy());
+    broker.on('error', () => client.destroy());
+    client.pipe(broker).pipe(client);
+  });
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  undo.push(() => new Promise((resolve) => server.close(resolve)));
+  return { port: (server.address() as AddressInfo).port, certificate };
 }
 
 const outgoing = (exchange: string, topic: string, body: string, more: Partial<Outgoing> = {}): Outgoing => ({
@@ -204,6 +245,23 @@ describe('a connection', () => {
     expect(connection.status().reason).not.toBe('');
     await connection.close();
     expect(connection.status().state).toBe('closed');
+  });
+
+  test('a certificate nobody vouches for is failed, accepted when lax, and when its authority is known', async () => {
+    const { port, certificate } = await tlsFront(host.broker.port);
+    const address = { ...host.address(), tls: true, host: 'localhost', port };
+    const normal = connect({ addresses: [address] });
+    await expect(normal.link(undefined, { failFast: true })).rejects.toThrow(/TLS .*tls_rigour/);
+    expect(normal.status().state).toBe('failed');
+    const lax = connect({ addresses: [address], tlsRigour: 'lax' });
+    await lax.link(undefined, { failFast: true });
+    const strict = connect({ addresses: [address], tlsRigour: 'strict', tls: { authority: certificate } });
+    await strict.link(undefined, { failFast: true });
+    const named = connect({
+      addresses: [{ ...address, host: '127.0.0.1' }],
+      tls: { authority: certificate },
+    });
+    await expect(named.link(undefined, { failFast: true })).rejects.toThrow(FatalError);
   });
 
   test('waiting for it ends with the signal', async () => {

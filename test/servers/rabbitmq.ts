@@ -118,7 +118,7 @@ export async function control(broker: PrivateBroker, ...words: string[]): Promis
       HOME: nodePaths(broker.directory).home,
       LANG: 'C.UTF-8',
       RABBITMQ_CONF_ENV_FILE: nodePaths(broker.directory).nothing,
-      RABBITMQ_CTL_ERL_ARGS: `-start_epmd false -erl_epmd_port ${distributionPort}`,
+      RABBITMQ_CTL_ERL_ARGS: `-dist_listen false -start_epmd false -erl_epmd_port ${distributionPort}`,
     },
   });
   return stdout;
