@@ -1,33 +1,35 @@
-import type { Announcement, Envelope } from './announcement.js';
-import type { Report } from './report.js';
+import { decodeV02 } from './v02.js';
+import { decodeV03 } from './v03.js';
+import { type Decoded, malformed, type RawMessage } from './wire.js';
 
-/** An AMQP message as bytes and headers, before anyone looked into it. */
-export interface RawMessage {
-  readonly topic: string;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly body: Uint8Array;
-  readonly contentType?: string | undefined;
+// The types stand in wire.ts, which both formats import; this is the door that the rest of the house knows.
+export type { Decoded, RawMessage, Rejection, WireMessage } from './wire.js';
+
+/** The first byte of a body that is not white space, or 0. */
+function firstByte(body: Uint8Array): number {
+  for (const byte of body) {
+    if (byte !== 32 && byte !== 9 && byte !== 10 && byte !== 13) return byte;
+  }
+  return 0;
 }
 
-/** An AMQP message ready to be published: every header a string. */
-export interface WireMessage {
-  readonly topic: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-  readonly contentType: string;
-}
+/** `{` or `[`. */
+const isJsonStart = (byte: number): boolean => byte === 123 || byte === 91;
 
-/** A message that cannot be used. `about` is there when date, base and path could be read: then a record is due. */
-export interface Rejection {
-  readonly kind: 'rejected';
-  /** Report code: 417 malformed, 403 identity. */
-  readonly code: number;
-  readonly reason: string;
-  readonly about?: Envelope;
-}
+/** A message is of the later format when its topic, its content type or its first character says so. */
+const isV03 = (raw: RawMessage): boolean =>
+  raw.topic.startsWith('v03') || raw.contentType === 'application/json' || isJsonStart(firstByte(raw.body));
 
-/** The result of decoding. Decoding never throws, whatever it is given. */
-export type Decoded =
-  | { readonly kind: 'post'; readonly announcement: Announcement; readonly warnings: readonly string[] }
-  | { readonly kind: 'report'; readonly report: Report }
-  | Rejection;
+/**
+ * Decodes a message of either format. Never throws, whatever it is given.
+ *
+ * @param postPrefix a topic prefix of posts that does not begin with `v02.post`, when one is configured
+ */
+export function decode(raw: RawMessage, postPrefix?: string): Decoded {
+  try {
+    return isV03(raw) ? decodeV03(raw) : decodeV02(raw, postPrefix);
+  } catch (thrown) {
+    // Not reached by anything known. A message must never end a process, so it is refused like any other.
+    return malformed(`it could not be decoded: ${thrown instanceof Error ? thrown.name : 'unknown failure'}`);
+  }
+}

@@ -1,9 +1,12 @@
-import type { Envelope } from './announcement.js';
+import type { Announcement, Envelope } from './announcement.js';
 
 /** A delivery record (v02.log, v02.report): who did what with an announced file, and how it ended. */
 export interface Report {
-  /** What the record is about: the announcement as it stood when the record was made. */
-  readonly about: Envelope;
+  /**
+   * What the record is about: the announcement as it stood when the record was made. An envelope alone when the
+   * change cannot be read, as in records of malformed messages; see isAnnouncement.
+   */
+  readonly about: Envelope | Announcement;
   /** Three digits, see report-codes.ts. */
   readonly code: number;
   /** Short English text, the `message` header. */
