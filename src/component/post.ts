@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.js';
-import { messageOf } from '../errors.js';
+import { FatalError, messageOf } from '../errors.js';
 import { from } from '../flow/line.js';
 import type { Found } from '../flow/posted.js';
 import type { Pace } from '../flow/recipe.js';
@@ -44,6 +44,7 @@ export const post: Component = {
     on_watch: 'watching a tree is the work of sr_watch, which is not available yet',
   },
   build: (config, kit) => {
+    refuseBlocks(config);
     const { posting } = config;
     const dedupes = dedupeOptions(config);
     return from(tree(treeOptions(config, kit)), paceOf(config), kit.logger)
@@ -64,12 +65,29 @@ export const post: Component = {
   },
 };
 
+/** Blocks come later: who asks for them is told, instead of getting something else. */
+function refuseBlocks(config: Config): void {
+  for (const name of ['blocksize', 'parts'] as const) {
+    const written = config.origins.get(name);
+    if (written === undefined || ['default', 'preset'].includes(written.origin.file)) continue;
+    if (config.posting.blocksize === 1) continue;
+    const { file, line } = written.origin;
+    const remedy = 'Only whole files are announced so far: write blocksize 1, or remove the line';
+    throw new FatalError(
+      `${file}:${line}: ${name} ${written.text}: files are not announced in blocks. ${remedy}`,
+      {
+        exitCode: 2,
+      },
+    );
+  }
+}
+
 const treeOptions = (config: Config, kit: Kit): Parameters<typeof tree>[0] => ({
   paths: kit.paths,
   // Only who names the events says that a path that is gone was removed on purpose.
   removals: config.origins.has('events') && config.selection.events.includes('delete'),
   followLinks: config.posting.followSymlinks,
   realPaths: config.posting.realpathPost,
-  move: config.posting.move as readonly [string, string] | undefined,
+  move: config.posting.move,
   unreadable: (path, why) => kit.failures.note(`not posted: ${path}: ${messageOf(why)}`),
 });

@@ -167,7 +167,8 @@ function answerOf(file: string, output: string, context: HookContext): HookAnswe
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
 function changesOf(answer: Readonly<Record<string, unknown>>): HookAnswer {
-  const given = typeof answer['headers'] === 'object' ? (answer['headers'] ?? {}) : {};
+  const wanted = answer['headers'];
+  const given = typeof wanted === 'object' && wanted !== null ? (wanted as Record<string, unknown>) : {};
   const headers: Record<string, string | null> = {};
   for (const [name, value] of Object.entries(given)) {
     if (typeof value === 'string' || value === null) headers[name] = value;

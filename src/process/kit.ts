@@ -13,7 +13,7 @@ import type { Credential } from '../transport/transport.js';
 import { openTransports } from '../transport/registry.js';
 import { bindingsFile } from './bindings-file.js';
 import { type Brokers, openBrokers, reportRoute } from './brokers.js';
-import { planQueue } from './queue-plan.js';
+import { planQueue, wantedBindings } from './queue-plan.js';
 
 /** What a process brings along for its flow. */
 export interface Surroundings {
@@ -49,7 +49,7 @@ export interface OpenKit extends Kit {
 }
 
 /** The composition root: gives every collaborator its own, and opens nothing before a recipe asks for it. */
-export async function openKit(config: Config, around: Surroundings): Promise<OpenKit> {
+export async function openKit(config: Config, around: Surroundings, stop: AbortSignal): Promise<OpenKit> {
   const { logger, credentials, now, host } = around;
   const plugins = await loadPlugins(pluginLines(config), {
     directories: around.pluginDirectories,
@@ -74,8 +74,12 @@ export async function openKit(config: Config, around: Surroundings): Promise<Ope
   const posted = addressOf(config.posting.postBroker);
   const user = consumed?.user ?? posted?.user ?? '';
   const rehearsal = config.running.dryRun || config.running.simulate;
+  const exists = (exchange: string): Promise<boolean> =>
+    openTopology(brokers.consuming()).exchangeExists(exchange, stop);
   const plan =
-    config.queueName === undefined ? undefined : planQueue(config, config.queueName, around, rehearsal);
+    config.queueName === undefined
+      ? undefined
+      : planQueue(config, config.queueName, around, rehearsal, await wantedBindings(config, exists));
   const roots = openRoots();
   const transports = once(() =>
     openTransports({

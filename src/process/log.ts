@@ -15,7 +15,7 @@ export function formatLine(
   const milliseconds = String(at.getMilliseconds()).padStart(3, '0');
   const rest = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ` ${name}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
+    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   return `${date} ${clock},${milliseconds} [${level.toUpperCase()}] ${oneLine(text)}${rest.join('')}\n`;
 }
 

@@ -23,7 +23,7 @@ export async function runComponent(
 ): Promise<Balance> {
   const component = requireComponent(config);
   refuseUnavailable(config, component);
-  const kit = await openKit(config, around);
+  const kit = await openKit(config, around, options.stop);
   try {
     const flow = component.build(config, kit);
     if (options.failFast) await meetBrokers(kit, config, options.stop);

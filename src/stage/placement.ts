@@ -140,12 +140,14 @@ const refusal = (path: string, why: string): PermanentError =>
 
 /**
  * The elements of a path that are left: without the first `strip`, where a leading `/` makes an empty first one that
- * counts; or without what a pattern matches first. The file name always stays.
+ * counts; or without what a pattern matches first. The file name always stays. Throws PermanentError 417 for a path
+ * too long for the pattern.
  */
 export function stripElements(path: string, strip: Strip): readonly string[] {
   const elements = path.split('/');
   const name = elements.at(-1) ?? '';
   if (typeof strip === 'number') return strip < elements.length ? elements.slice(strip) : [name];
+  if (path.length > strip.longest) throw refusal(path, `it is too long for strip ${strip.source}`);
   const found = strip.match(path);
   if (found === undefined) return elements;
   const left = (path.slice(0, found.index) + path.slice(found.index + found.text.length)).split('/');

@@ -11,8 +11,6 @@ export interface SelectOptions {
   readonly unmatched: PlacementState;
   /** What the patterns look at: base URL and path, or the path alone. */
   readonly matching: 'url' | 'path';
-  /** Characters that patterns look at, at most. What is longer is rejected: a `reject` might have matched it. */
-  readonly longestText: number;
 }
 
 /** The answer of the rules. */
@@ -26,20 +24,19 @@ export type Selection =
     }
   | { readonly verdict: 'reject'; readonly by: string };
 
-/** Finds the first rule that matches; what none matches is accepted when `acceptUnmatch` says so. */
+/**
+ * Finds the first rule that matches; what none matches is accepted when `acceptUnmatch` says so. A text too long for
+ * one of the patterns is rejected: it might have been meant to.
+ */
 export function selectRule(text: string, rules: readonly Rule[], acceptUnmatch: boolean): Selection {
   for (const rule of rules) {
     // A pattern that could not look at so long a text might have been one that rejects it.
     if (text.length > rule.pattern.longest)
       return { verdict: 'reject', by: `too long for ${rule.pattern.source}` };
+    if (text.length > rule.pattern.longest) return { verdict: 'reject', by: `too long for ${lineOf(rule)}` };
     const found = rule.pattern.match(text);
     if (found === undefined) continue;
-    if (rule.verdict === 'reject') {
-      return {
-        verdict: 'reject',
-        by: `reject ${rule.pattern.source} (${rule.origin.file}:${rule.origin.line})`,
-      };
-    }
+    if (rule.verdict === 'reject') return { verdict: 'reject', by: lineOf(rule) };
     const captures = found.groups.length === 0 ? [text] : found.groups.map((group) => group ?? '');
     return { verdict: 'accept', rule, captures };
   }
@@ -47,15 +44,12 @@ export function selectRule(text: string, rules: readonly Rule[], acceptUnmatch: 
   return { verdict: 'reject', by: 'no rule accepts it' };
 }
 
+const lineOf = ({ verdict, pattern, origin }: Rule): string =>
+  `${verdict} ${pattern.source} (${origin.file}:${origin.line})`;
+
 /** The answer of the rules about an announcement, on its text exactly as it was transmitted. */
 export function selectAnnouncement(announced: Envelope, options: SelectOptions): Selection {
   const text = options.matching === 'path' ? announced.relPath : matchTextOf(announced);
-  if (text.length > options.longestText) {
-    return {
-      verdict: 'reject',
-      by: `its URL is longer than the ${options.longestText} characters patterns look at`,
-    };
-  }
   return selectRule(text, options.rules, options.acceptUnmatch);
 }
 

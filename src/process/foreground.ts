@@ -1,0 +1,67 @@
+import type { Config } from '../config/config.js';
+import { FatalError } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { createMemoryStore } from '../store/memory-store.js';
+import { becomeOwner } from '../store/owner.js';
+import { connectStore } from '../store/remote-store.js';
+import type { Store } from '../store/store.js';
+import { removeAbandoned } from './abandoned.js';
+import type { Surroundings } from './kit.js';
+import { type Balance, runComponent } from './run.js';
+
+/** A store, and how to leave it. `lost` is aborted when its owner, another process, is gone. */
+interface OpenStore {
+  readonly store: Store;
+  readonly lost?: AbortSignal;
+  readonly close: () => Promise<void>;
+}
+
+/** Runs a configuration in this process until it ends or is stopped, and returns what became of the items. */
+export async function runForeground(
+  config: Config,
+  around: Omit<Surroundings, 'store' | 'instance'>,
+  stop: AbortSignal,
+): Promise<Balance> {
+  const open = await openStore(config, around.state, around.logger);
+  try {
+    const ending = open.lost === undefined ? stop : AbortSignal.any([stop, open.lost]);
+    const balance = await runComponent(
+      config,
+      { ...around, store: open.store, instance: 0 },
+      { stop: ending, failFast: true },
+    );
+    if (open.lost?.aborted === true && !stop.aborted) throw open.lost.reason;
+    return balance;
+  } finally {
+    await open.close();
+  }
+}
+
+/**
+ * A program that consumes owns its store: its retries must survive it. A program that posts needs one only to
+ * recognise duplicates, and shares it with others that post with the same configuration.
+ */
+async function openStore(config: Config, state: string, logger: Logger): Promise<OpenStore> {
+  const options = {
+    flush: config.transfer.durability === 'power',
+    retryTtl: (config.queue.retryTtl ?? 0) * 1000,
+    abandoned: removeAbandoned,
+    logger,
+  };
+  const rehearsal = config.running.dryRun || config.running.simulate;
+  const posts = config.queueName === undefined;
+  const transient = config.component === 'report' || (posts && config.posting.suppressDuplicates === 0);
+  if (rehearsal || transient) {
+    const owned = await createMemoryStore(options);
+    return { store: owned.join('this process'), close: owned.close };
+  }
+  const owner = await becomeOwner(state, options);
+  if (owner !== undefined) return { store: owner.store, close: owner.close };
+  if (!posts) {
+    throw new FatalError(
+      `${config.program} ${config.name ?? ''} is running already; stop it first, or look at it with status`,
+    );
+  }
+  const remote = await connectStore(state);
+  return { store: remote, lost: remote.lost, close: remote.close };
+}
