@@ -11,6 +11,8 @@ export interface SelectOptions {
   readonly unmatched: PlacementState;
   /** What the patterns look at: base URL and path, or the path alone. */
   readonly matching: 'url' | 'path';
+  /** Characters of what the patterns look at, at most, whatever the single pattern allows. */
+  readonly longestText: number;
 }
 
 /** The answer of the rules. */
@@ -30,9 +32,6 @@ export type Selection =
  */
 export function selectRule(text: string, rules: readonly Rule[], acceptUnmatch: boolean): Selection {
   for (const rule of rules) {
-    // A pattern that could not look at so long a text might have been one that rejects it.
-    if (text.length > rule.pattern.longest)
-      return { verdict: 'reject', by: `too long for ${rule.pattern.source}` };
     if (text.length > rule.pattern.longest) return { verdict: 'reject', by: `too long for ${lineOf(rule)}` };
     const found = rule.pattern.match(text);
     if (found === undefined) continue;
@@ -50,6 +49,9 @@ const lineOf = ({ verdict, pattern, origin }: Rule): string =>
 /** The answer of the rules about an announcement, on its text exactly as it was transmitted. */
 export function selectAnnouncement(announced: Envelope, options: SelectOptions): Selection {
   const text = options.matching === 'path' ? announced.relPath : matchTextOf(announced);
+  if (text.length > options.longestText) {
+    return { verdict: 'reject', by: `its URL is longer than ${options.longestText} characters` };
+  }
   return selectRule(text, options.rules, options.acceptUnmatch);
 }
 
