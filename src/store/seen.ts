@@ -156,7 +156,11 @@ export async function openSeen(engine: Engine, now: () => number): Promise<Owned
       const name = nameOf(hashed);
       const claimed = claims.get(name);
       if (claimed !== undefined) return wait(client, claimed, signal);
-      if (committed.hit(hashed, lifetimeOf(ttl))) return 'known';
+      if (committed.hit(hashed, lifetimeOf(ttl))) {
+        // Hits write too: without waiting, a flood of duplicates would outrun the disk and pile up in memory.
+        await engine.written();
+        return 'known';
+      }
       claims.set(name, { client, waiters: [] });
       return 'ours';
     },

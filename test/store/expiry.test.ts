@@ -1,0 +1,63 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { table } from '../../src/store/engine.js';
+import { openLevelStore } from '../../src/store/level-store.js';
+import { openMemoryEngine } from '../../src/store/memory-engine.js';
+import { openOwnedStore } from '../../src/store/owned-store.js';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'expiry-'));
+});
+afterEach(async () => rm(directory, { recursive: true, force: true }));
+
+describe('expiry', () => {
+  it('leaves nothing of duplicates and paths that are no longer remembered', async () => {
+    let now = 1_700_000_000_000;
+    const engine = openMemoryEngine();
+    const owned = await openOwnedStore(engine, { now: () => now });
+    const store = owned.join('a client');
+    const entries = async (): Promise<number> => {
+      let count = 0;
+      for (const letter of [table.seen, table.seenOfPath, table.newest]) {
+        for await (const _ of engine.scan(Buffer.from([letter]), Buffer.from([letter + 1]))) count += 1;
+      }
+      return count;
+    };
+    for (let n = 0; n < 50; n += 1) {
+      await store.seen.commit(`k${n}`, 60_000, `/p${n}`);
+      await store.paths.enter([`/p${n}`], now);
+      await store.paths.leave([`/p${n}`]);
+      now += 1000;
+    }
+    await owned.expire();
+    expect(await entries()).toBe(150);
+    now += 3 * 60_000;
+    await owned.expire();
+    expect(await entries()).toBe(50);
+    now += 2 * 3_600_000;
+    await owned.expire();
+    expect(await entries()).toBe(0);
+    await owned.close();
+  });
+
+  it('does not let a flood of duplicates outrun the disk', async () => {
+    let now = Date.now();
+    const owned = await openLevelStore(directory, { now: () => now });
+    if (owned === undefined) throw new Error('locked');
+    const store = owned.join('a client');
+    await store.seen.commit('k', 60_000);
+    for (let hits = 0; hits < 5; hits += 1) {
+      now += 10_000;
+      let hasTurned = false;
+      setImmediate(() => {
+        hasTurned = true;
+      });
+      expect(await store.seen.claim('k', 60_000)).toBe('known');
+      expect(hasTurned).toBe(true);
+    }
+    await owned.close();
+  });
+});
