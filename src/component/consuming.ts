@@ -1,12 +1,8 @@
 import type { Config } from '../config/config.js';
-import { inflightNaming, inflightPath, type InflightNaming } from '../file/inflight-name.js';
-import type { Placed, Taken } from '../flow/item.js';
-import type { Touch } from '../flow/order.js';
+import type { Taken } from '../flow/item.js';
 import type { Flow, Pace } from '../flow/recipe.js';
 import type { Settler } from '../flow/stage.js';
-import { type QueueOptions } from '../intake/queue.js';
-import { decodeRelPath } from '../message/rel-path.js';
-import { POST_PREFIX } from '../message/topic.js';
+import { type QueueOptions, touchesOf } from '../intake/queue.js';
 import { heartbeat } from '../plugin/heartbeat.js';
 import type { HeaderChanges, Identity } from '../stage/admit.js';
 import type { DedupeOptions } from '../stage/dedupe.js';
@@ -20,7 +16,6 @@ import { retryLater } from '../stage/settle/retry-later.js';
 import { tidy } from '../stage/settle/tidy.js';
 import type { PlaceOptions } from '../stage/place.js';
 import type { SelectOptions } from '../stage/select.js';
-import { relativeTo } from '../stage/target.js';
 import type { Kit } from './component.js';
 
 /* What the programs that consume have in common: the options of one group turned into those of one part. */
@@ -49,17 +44,6 @@ export const queueOptions = (config: Config, kit: Kit): QueueOptions => ({
   now: kit.now,
 });
 
-/** Everything but a plain file may be a directory. */
-function touchesOf({ message }: Taken): readonly Touch[] {
-  if (message.kind !== 'post') return [];
-  const { relPath, moved, change } = message.announcement;
-  const subtree = change.kind !== 'write';
-  const paths = [decodeRelPath(relPath), moved?.from, moved?.to];
-  return paths
-    .filter((path) => path !== undefined)
-    .map((path) => ({ path: path.replace(/^\/+/, ''), subtree }));
-}
-
 export const identityOf = ({ selection, posting }: Config, kit: Kit): Identity => ({
   source: selection.source ?? kit.user,
   cluster: selection.cluster ?? kit.brokerName,
@@ -81,14 +65,15 @@ export const dedupeOptions = ({ posting }: Config): DedupeOptions => ({
   basis: posting.suppressDuplicatesBasis,
 });
 
-export const namingOf = ({ transfer }: Config): InflightNaming =>
-  (typeof transfer.inflight === 'string' ? inflightNaming(transfer.inflight) : undefined) ?? { kind: 'none' };
+/** The `inflight` option where it names a file; an age counts for programs that post. */
+export const inflightOf = ({ transfer }: Config): string | undefined =>
+  typeof transfer.inflight === 'string' ? transfer.inflight : undefined;
 
 export const fetchOptions = (config: Config): FetchOptions => {
   const { transfer, queue } = config;
   return {
     attempts: queue.attempts,
-    naming: namingOf(config),
+    inflight: inflightOf(config),
     onMismatch: transfer.onMismatch,
     preserveMode: transfer.preserveMode,
     preserveTime: transfer.preserveTime,
@@ -98,13 +83,8 @@ export const fetchOptions = (config: Config): FetchOptions => {
   };
 };
 
-/** What would be left of an item if we died: the private name of its data. */
-export const leftoverOf =
-  (config: Config) =>
-  ({ subject, target }: Placed): string | undefined =>
-    subject.change.kind === 'write'
-      ? `${target.root}\n${inflightPath(relativeTo(target), namingOf(config))}`
-      : undefined;
+/** First words of the topics that are read. */
+export const topicPrefixOf = ({ queue }: Config): string => queue.topicPrefix ?? 'v02.post';
 
 /** Characters of a URL that rules look at. */
 const LONGEST_URL = 8192;
@@ -118,8 +98,8 @@ export const selectOptions = (config: Config): SelectOptions => ({
 });
 
 export function placeOptions(config: Config, kit: Kit): PlaceOptions {
-  const { posting, transfer, queue, placement, selection } = config;
-  const received = queue.topicPrefix ?? POST_PREFIX;
+  const { posting, transfer, placement, selection } = config;
+  const received = topicPrefixOf(config);
   return {
     home: process.cwd(),
     baseDir: transfer.baseDir,

@@ -1,12 +1,11 @@
 import type { Config } from '../config/config.js';
 import { FatalError } from '../errors.js';
-import { POST_PREFIX } from '../message/topic.js';
 import type { AnnounceOptions } from '../stage/announce.js';
 import type { DescribeOptions } from '../stage/describe.js';
 import type { Event } from '../stage/events.js';
 import { stripPath } from '../stage/place.js';
 import type { Kit } from './component.js';
-import { headersOf } from './consuming.js';
+import { headersOf, topicPrefixOf } from './consuming.js';
 
 /** Options of the stage that publishes. */
 export function announceOptions({ posting, queue }: Config): AnnounceOptions {
@@ -29,7 +28,7 @@ export function describeOptions(config: Config, kit: Kit): DescribeOptions {
   return {
     baseUrls: posting.postBaseUrl,
     baseDir: posting.postBaseDir,
-    topicPrefix: posting.postTopicPrefix ?? queue.topicPrefix ?? POST_PREFIX,
+    topicPrefix: posting.postTopicPrefix ?? topicPrefixOf(config),
     subtopic: queue.subtopic[0],
     events: selection.events as readonly Event[],
     identity: {

@@ -23,7 +23,7 @@ import {
   fetchOptions,
   headersOf,
   identityOf,
-  leftoverOf,
+  inflightOf,
   paceOf,
   placeOptions,
   queueOptions,
@@ -63,7 +63,7 @@ const chosen = (config: Config, kit: Kit) =>
 function download(config: Config, kit: Kit): Flow {
   const { transfer, posting } = config;
   const installed = chosen(config, kit)
-    .to(latest(kit.store.paths, leftoverOf(config)))
+    .to(latest(kit.store.paths, inflightOf(config)))
     .to(unchanged(kit.rootOf, { overwrite: transfer.overwrite || transfer.discard }))
     .to(fetch(kit.transports(), kit.rootOf, fetchOptions(config)))
     .to(hook('on_part', kit.plugins))

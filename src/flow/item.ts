@@ -1,11 +1,9 @@
 import type { Rule, PlacementState } from '../config/rules.js';
 import type { Delivery } from '../broker/broker.js';
 import type { Announcement } from '../message/announcement.js';
-import type { Decoded } from '../message/formats.js';
+import type { Decoded } from '../message/wire.js';
 import type { Report } from '../message/report.js';
 import type { Sum } from '../message/sum.js';
-import type { Inflight } from '../file/inflight.js';
-import type { DueRetry } from '../store/store.js';
 import type { Outcome } from './outcome.js';
 
 /*
@@ -20,10 +18,35 @@ export interface Result {
   readonly text: string;
 }
 
+/** A message from the retry list, as far as it matters to its way. */
+export interface Retried {
+  readonly id: string;
+  /** Passes that have failed. */
+  readonly tries: number;
+  /** Milliseconds since 1970. */
+  readonly firstFailure: number;
+  /** Why it failed the last time. */
+  readonly reason: string;
+  /** Older than `retry_ttl`: to be ended, not tried. */
+  readonly expired: boolean;
+  /** A newer state of its path has been taken in hand since. */
+  readonly superseded: boolean;
+}
+
+/** Data standing under a private name beside its target. */
+export interface Standing {
+  /** Absolute path of the private name. */
+  readonly path: string;
+  /** Renames it over the target. */
+  readonly install: () => Promise<void>;
+  /** Removes it; harmless after `install`. */
+  readonly discard: () => Promise<void>;
+}
+
 /** The first form: something came in, decoded or not. Exactly one of `delivery` and `retry` is there. */
 export interface Taken {
   readonly delivery?: Delivery;
-  readonly retry?: DueRetry;
+  readonly retry?: Retried;
   /** Tells where it came from that it has ended: acknowledged, or given back. The last thing that is done to it. */
   readonly close: (outcome: Outcome) => Promise<void>;
   readonly exchange: string;
@@ -80,7 +103,7 @@ export interface Compared extends Placed {
 
 /** The bytes are on disk under a private name, verified; nothing in flight for removals, links and moves. */
 export interface Fetched extends Compared {
-  readonly inflight?: Inflight;
+  readonly inflight?: Standing;
   /** How the data came, and whether it is what was announced (203 when it is not). */
   readonly result: Result;
   readonly bytes: number;

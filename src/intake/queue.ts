@@ -1,7 +1,9 @@
 import type { Consumer, Delivery } from '../broker/broker.js';
 import type { Taken } from '../flow/item.js';
+import type { Touch } from '../flow/order.js';
 import type { Intake } from '../flow/stage.js';
 import { decode } from '../message/formats.js';
+import { decodeRelPath } from '../message/rel-path.js';
 import type { DueRetry, RetryList } from '../store/store.js';
 
 /*
@@ -23,6 +25,17 @@ type Arrival =
   | { readonly kind: 'delivery'; readonly result: IteratorResult<Delivery> }
   | { readonly kind: 'tick' }
   | { readonly kind: 'turn' };
+
+/** The paths a message is about. Everything but a plain file may be a directory. */
+export function touchesOf({ message }: Taken): readonly Touch[] {
+  if (message.kind !== 'post') return [];
+  const { relPath, moved, change } = message.announcement;
+  const subtree = change.kind !== 'write';
+  const paths = [decodeRelPath(relPath), moved?.from, moved?.to];
+  return paths
+    .filter((path) => path !== undefined)
+    .map((path) => ({ path: path.replace(/^\/+/, ''), subtree }));
+}
 
 /** The intake of every consuming component. */
 export function queue(consumer: Consumer, retries: RetryList, options: QueueOptions): Intake<Taken> {

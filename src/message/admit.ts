@@ -1,5 +1,5 @@
 import type { Change, Envelope } from './announcement.js';
-import { baseUrlProblem } from './base-url.js';
+import { baseUrlProblem } from './retrieval-url.js';
 import type { ChangeHeaders, ReceivedHeaders } from './headers.js';
 import { type Moved, movedOf } from './moved.js';
 import { parsePartName, parseParts, partTarget, type Parts } from './parts.js';

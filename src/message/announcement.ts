@@ -1,4 +1,4 @@
-import { matchUrl } from './base-url.js';
+import { matchUrl } from './retrieval-url.js';
 import type { Parts } from './parts.js';
 import { partTarget } from './parts.js';
 import type { Sum } from './sum.js';

@@ -2,9 +2,6 @@ import { decodeV02 } from './v02.js';
 import { decodeV03 } from './v03.js';
 import { type Decoded, malformed, type RawMessage } from './wire.js';
 
-// The types stand in wire.ts, which both formats import; this is the door that the rest of the house knows.
-export type { Decoded, RawMessage, Rejection, WireMessage } from './wire.js';
-
 /** The first byte of a body that is not white space, or 0. */
 function firstByte(body: Uint8Array): number {
   for (const byte of body) {

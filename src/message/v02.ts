@@ -1,6 +1,6 @@
 import type { Announcement, Envelope } from './announcement.js';
 import { admitPost, admitReport } from './admit.js';
-import { baseUrlProblem } from './base-url.js';
+import { baseUrlProblem } from './retrieval-url.js';
 import { fits, headerText, receiveHeaders, type ReceivedHeaders, shown } from './headers.js';
 import { parsePubTime } from './pub-time.js';
 import { decodeRelPath, encodeRelPath, endsInName, hasForbiddenCharacter, isInsidePath } from './rel-path.js';

@@ -5,7 +5,7 @@ import type { ReceivedReport } from '../flow/item.js';
 import { type Settled, dropped } from '../flow/outcome.js';
 import type { Described } from '../flow/posted.js';
 import { type Stage, pass } from '../flow/stage.js';
-import { matchUrl } from '../message/base-url.js';
+import { matchUrl } from '../message/retrieval-url.js';
 import { selectRule } from './select.js';
 
 export interface ChooseOptions {

@@ -2,7 +2,7 @@ import { done } from '../flow/outcome.js';
 import { type Stage, pass } from '../flow/stage.js';
 import type { Announcement } from '../message/announcement.js';
 import { decodeRelPath } from '../message/rel-path.js';
-import type { Retry, Seen } from '../store/store.js';
+import type { Seen } from '../store/store.js';
 import { type Basis, dedupeKey } from './dedupe-key.js';
 
 export interface DedupeOptions {
@@ -19,7 +19,6 @@ export interface Claimed {
 interface Suppressible {
   readonly subject: Announcement;
   readonly repeated?: boolean;
-  readonly retry?: Retry;
 }
 
 /**

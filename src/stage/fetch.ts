@@ -3,7 +3,6 @@ import { digestOfFile, openDigest } from '../checksum/block-digest.js';
 import { PermanentError, RetryableError } from '../errors.js';
 import type { Inflight } from '../file/inflight.js';
 import { openInflight } from '../file/inflight.js';
-import type { InflightNaming } from '../file/inflight-name.js';
 import type { Root } from '../file/inside.js';
 import { openInside } from '../file/look.js';
 import { takeOver } from '../file/take-over.js';
@@ -11,18 +10,20 @@ import type { Compared, Fetched, Result, Target } from '../flow/item.js';
 import type { Stage } from '../flow/stage.js';
 import { fileSize, wholeFile } from '../message/parts.js';
 import { parseFileTime } from '../message/pub-time.js';
-import { fetchPath } from '../message/base-url.js';
+import { fetchPath } from '../message/retrieval-url.js';
 import type { Sum } from '../message/sum.js';
 import { attempt } from '../transport/attempts.js';
 import type { Download, Session, Transports } from '../transport/transport.js';
 import { attributesOf } from './attributes.js';
 import { isAlreadyHere } from './moved.js';
+import { namingOf } from './leftover.js';
 import { relativeTo } from './target.js';
 
 export interface FetchOptions {
   /** Tries within one pass; one for an item that comes from the retry list. */
   readonly attempts: number;
-  readonly naming: InflightNaming;
+  /** The `inflight` option: how the private name is made; undefined hides it. */
+  readonly inflight: string | undefined;
   /** What happens when the bytes do not have the announced sum. */
   readonly onMismatch: 'retry' | 'accept' | 'reject';
   readonly preserveMode: boolean;
@@ -153,7 +154,7 @@ async function receive(job: Job, session: Session, stop: AbortSignal): Promise<R
 /** A file of this machine: linked or cloned, then read once for its sum. Undefined when it must be copied. */
 async function receiveLocal(job: Job, source: string, stop: AbortSignal): Promise<Received | undefined> {
   const { item, root, options, size } = job;
-  const taken = await takeOver(root, source, relativeTo(item.target), options.naming, {
+  const taken = await takeOver(root, source, relativeTo(item.target), namingOf(options.inflight), {
     directoryMode: options.directoryMode,
   });
   if (taken === undefined) return undefined;
@@ -189,7 +190,7 @@ async function receiveBytes(job: Job, download: Download): Promise<Received> {
   }
   const algorithm = contentAlgorithm(job.sum);
   const digest = algorithm && openDigest(algorithm, size ?? download.size);
-  const inflight = openInflight(root, relativeTo(item.target), options.naming, {
+  const inflight = openInflight(root, relativeTo(item.target), namingOf(options.inflight), {
     directoryMode: options.directoryMode,
   });
   try {

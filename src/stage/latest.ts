@@ -3,16 +3,14 @@ import { done } from '../flow/outcome.js';
 import type { Stage } from '../flow/stage.js';
 import { parsePubTime } from '../message/pub-time.js';
 import type { Paths } from '../store/store.js';
+import { leftoverOf } from './leftover.js';
 
 /**
  * The last announced state of a path wins, over all instances and after any retry. Waits until nobody else works
  * on the item's paths, makes them ours until the item is settled, and settles what is older than a state that
  * was already in hand as 304.
  */
-export function latest(
-  paths: Paths,
-  leftoverOf: (item: Placed) => string | undefined,
-): Stage<Placed, Pick<Entered, 'entered'>> {
+export function latest(paths: Paths, inflight: string | undefined): Stage<Placed, Pick<Entered, 'entered'>> {
   return {
     name: 'latest',
     run: async (item, stop) => {
@@ -22,7 +20,7 @@ export function latest(
         own.push(item.counterpart.path);
       }
       const instant = parsePubTime(item.subject.pubTime)?.instant ?? item.takenAt;
-      const entry = await paths.enter(own, instant, leftoverOf(item), stop);
+      const entry = await paths.enter(own, instant, leftoverOf(item, inflight), stop);
       return entry === 'superseded' ? superseded() : { entered: own };
     },
   };

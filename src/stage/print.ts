@@ -4,7 +4,7 @@ import type { Announcement } from '../message/announcement.js';
 import type { Report } from '../message/report.js';
 import { formatParts } from '../message/parts.js';
 import { formatSum } from '../message/sum.js';
-import { retrievalUrl } from '../message/base-url.js';
+import { retrievalUrl } from '../message/retrieval-url.js';
 import { decodeRelPath } from '../message/rel-path.js';
 
 /** Writes one line to where the user reads; resolves when it is out. */

@@ -33,7 +33,7 @@ export const permissions: Readonly<Record<string, Permission>> = {
   plugin: stages,
   component: {
     any: ['intake', 'stage', 'plugin', 'flow', 'config'],
-    types: ['broker', 'store', 'transport'],
+    types: ['broker', 'store', 'transport', 'file'],
   },
   process: { any: ['component', 'config', 'broker', 'transport', 'store', 'plugin', 'checksum', 'file'] },
   action: { any: ['process', 'config', 'broker', 'component'] },

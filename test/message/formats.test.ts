@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decode, type Decoded } from '../../src/message/formats.js';
+import { decode } from '../../src/message/formats.js';
+import type { Decoded } from '../../src/message/wire.js';
 import { encodeAnnouncement } from '../../src/message/v02.js';
 import { type Sample, samples } from './vectors.js';
 

@@ -6,8 +6,9 @@ import {
   isAnnouncement,
   targetRelPath,
 } from '../../src/message/announcement.js';
-import { retrievalUrl } from '../../src/message/base-url.js';
-import { decode, type Decoded, type RawMessage, type WireMessage } from '../../src/message/formats.js';
+import { retrievalUrl } from '../../src/message/retrieval-url.js';
+import { decode } from '../../src/message/formats.js';
+import type { Decoded, RawMessage, WireMessage } from '../../src/message/wire.js';
 import { fileSize, parseParts, rangeHeader } from '../../src/message/parts.js';
 import { formatPubTime } from '../../src/message/pub-time.js';
 import { encodeRelPath, pathOf } from '../../src/message/rel-path.js';

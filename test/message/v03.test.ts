@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Announcement } from '../../src/message/announcement.js';
-import { decode, type Decoded } from '../../src/message/formats.js';
+import { decode } from '../../src/message/formats.js';
+import type { Decoded } from '../../src/message/wire.js';
 import { formatParts } from '../../src/message/parts.js';
 import { encodeAnnouncement } from '../../src/message/v02.js';
 import { decodeV03 } from '../../src/message/v03.js';

@@ -8,7 +8,7 @@ import {
   remotePath,
   retrievalUrl,
   schemeOf,
-} from '../../src/message/base-url.js';
+} from '../../src/message/retrieval-url.js';
 
 describe('base URLs', () => {
   it.each([
