@@ -91,6 +91,7 @@ export interface Placing extends Omit<PlaceholderContext, 'fileName'> {
  */
 export async function targetOf(plan: Plan, placing: Placing): Promise<Target> {
   const { path, suffix, sundewExtension, pubTime } = placing;
+  requireUsable(path);
   const elements = stripElements(path, plan.strip);
   const joined =
     plan.joiner === undefined
