@@ -69,7 +69,7 @@ async function showRound(wish: Wish, screen: Screen, signal: AbortSignal): Promi
   }
 }
 
-async function main(words: readonly string[]): Promise<void> {
+async function main(words: readonly string[], signal: AbortSignal): Promise<void> {
   // npm changes to the directory of the package; the newcomer meant the one where the command was typed.
   const wish = readArguments(words, process.env['INIT_CWD'] ?? process.cwd());
   if (wish.help) {
@@ -77,17 +77,23 @@ async function main(words: readonly string[]): Promise<void> {
     return;
   }
   const screen = openScreen(process.stdout, process.env);
-  await showRound(wish, screen, untilInterrupted());
+  await showRound(wish, screen, signal);
   screen.line('');
   screen.line('Everything that was started has been stopped.');
 }
 
+/** What went wrong, for a reader who did not write this: a stack only for what nobody foresaw. */
+function explain(error: unknown, signal: AbortSignal): string {
+  if (signal.aborted) return 'Interrupted; everything that was started has been stopped.';
+  return error instanceof FatalError || !(error instanceof Error)
+    ? messageOf(error)
+    : (error.stack ?? error.message);
+}
+
+const signal = untilInterrupted();
 try {
-  await main(process.argv.slice(2));
+  await main(process.argv.slice(2), signal);
 } catch (error) {
-  const isExpected = error instanceof FatalError;
-  process.stderr.write(
-    `\n${isExpected || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message)}\n`,
-  );
-  process.exitCode = isExpected ? error.exitCode : 1;
+  process.stderr.write(`\n${explain(error, signal)}\n`);
+  process.exitCode = error instanceof FatalError ? error.exitCode : 1;
 }
