@@ -1,13 +1,17 @@
 import type { Config } from '../config/config.js';
 import { FatalError } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { createMemoryStore } from '../store/memory-store.js';
-import { becomeOwner } from '../store/owner.js';
-import { connectStore } from '../store/remote-store.js';
 import type { Store } from '../store/store.js';
 import { removeAbandoned } from './abandoned.js';
 import type { Surroundings } from './kit.js';
-import { type Balance, runComponent } from './run.js';
+import { type Balance, type RunOptions, runComponent } from './run.js';
+
+/** How a run in the foreground ended. */
+export interface Finish {
+  readonly balance: Balance;
+  /** Entries left in the retry list. */
+  readonly waiting: number;
+}
 
 /** A store, and how to leave it. `lost` is aborted when its owner, another process, is gone. */
 interface OpenStore {
@@ -20,18 +24,19 @@ interface OpenStore {
 export async function runForeground(
   config: Config,
   around: Omit<Surroundings, 'store' | 'instance'>,
-  stop: AbortSignal,
-): Promise<Balance> {
+  options: Pick<RunOptions, 'stop' | 'running'>,
+): Promise<Finish> {
+  const { stop } = options;
   const open = await openStore(config, around.state, around.logger);
   try {
     const ending = open.lost === undefined ? stop : AbortSignal.any([stop, open.lost]);
     const balance = await runComponent(
       config,
       { ...around, store: open.store, instance: 0 },
-      { stop: ending, failFast: true },
+      { ...options, stop: ending, failFast: true },
     );
     if (open.lost?.aborted === true && !stop.aborted) throw open.lost.reason;
-    return balance;
+    return { balance, waiting: (await open.store.retries.size()).waiting };
   } finally {
     await open.close();
   }
@@ -51,10 +56,13 @@ async function openStore(config: Config, state: string, logger: Logger): Promise
   const rehearsal = config.running.dryRun || config.running.simulate;
   const posts = config.queueName === undefined;
   const transient = config.component === 'report' || (posts && config.posting.suppressDuplicates === 0);
+  // The libraries behind the stores are loaded by those who need them.
   if (rehearsal || transient) {
+    const { createMemoryStore } = await import('../store/memory-store.js');
     const owned = await createMemoryStore(options);
     return { store: owned.join('this process'), close: owned.close };
   }
+  const { becomeOwner } = await import('../store/owner.js');
   const owner = await becomeOwner(state, options);
   if (owner !== undefined) return { store: owner.store, close: owner.close };
   if (!posts) {
@@ -62,6 +70,7 @@ async function openStore(config: Config, state: string, logger: Logger): Promise
       `${config.program} ${config.name ?? ''} is running already; stop it first, or look at it with status`,
     );
   }
+  const { connectStore } = await import('../store/remote-store.js');
   const remote = await connectStore(state);
   return { store: remote, lost: remote.lost, close: remote.close };
 }

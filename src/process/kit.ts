@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { BrokerAddress, Publisher } from '../broker/broker.js';
+import type { BrokerAddress, Consumer, Publisher } from '../broker/broker.js';
 import type { QueuePlan } from '../broker/queue-plan.js';
 import { openTopology } from '../broker/topology.js';
 import type { Kit } from '../component/component.js';
@@ -45,6 +45,8 @@ export interface OpenKit extends Kit {
   readonly brokers: Brokers;
   /** The queue of this process; undefined for programs that only post. */
   readonly plan: QueuePlan | undefined;
+  /** The consumer, once the recipe has asked for it. */
+  readonly opened: () => Consumer | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -93,6 +95,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
       kbytesPerSecond: config.transfer.kbytesPs,
     }),
   );
+  const consumer = once(() => brokers.consumer(required(plan, 'broker'), remembered));
   const wantsReports = config.reporting.reportBack && consumed !== undefined && !rehearsal;
   const remembered = rehearsal ? undefined : bindingsFile(join(around.state, 'bindings.json'));
 
@@ -104,7 +107,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     brokerName: nameOf(consumed),
     postUser: posted?.user ?? user,
     postHost: posted?.host ?? nameOf(consumed),
-    consumer: () => brokers.consumer(required(plan, 'broker'), remembered),
+    consumer: consumer.get,
     publisher: () => (rehearsal ? rehearse(around.write) : brokers.publisher()),
     reporter: wantsReports
       ? { publisher: brokers.reporter(), route: reportRoute(brokers, config, user, isPumpUser(config, user)) }
@@ -120,6 +123,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     paths: around.paths,
     brokers,
     plan,
+    opened: consumer.made,
     close: async () => {
       await transports.made()?.close();
       if (rehearsal && plan !== undefined) await openTopology(brokers.consuming()).deleteQueue(plan.name);

@@ -1,4 +1,3 @@
-import { pino } from 'pino';
 import type { LogLevel, Logger } from '../logger.js';
 
 /** One line for people, as the existing implementations write it: date, level, text, fields. */
@@ -32,9 +31,15 @@ export interface LogOptions {
   readonly base: Readonly<Record<string, unknown>>;
 }
 
-/** The logger of a process: JSON lines, or the text lines of the existing implementations. */
-export function createLogger({ level, format, write, base }: LogOptions): Logger {
-  if (format === 'text') return textLogger(level, write);
+/**
+ * The logger of a process: JSON lines, or the text lines of the existing implementations. The library for JSON is
+ * loaded only when it is asked for: most commands are short, and loading it takes longer than they do.
+ */
+export const createLogger = async (options: LogOptions): Promise<Logger> =>
+  options.format === 'text' ? textLogger(options.level, options.write) : jsonLogger(options);
+
+async function jsonLogger({ level, write, base }: LogOptions): Promise<Logger> {
+  const { pino } = await import('pino');
   const log = pino<keyof typeof levels>(
     {
       level: level === 'none' ? 'silent' : level,
@@ -60,7 +65,8 @@ export function createLogger({ level, format, write, base }: LogOptions): Logger
   };
 }
 
-function textLogger(level: LogLevel, write: (line: string) => void): Logger {
+/** Lines for people: the default. */
+export function textLogger(level: LogLevel, write: (line: string) => void): Logger {
   const threshold = level === 'none' ? Number.POSITIVE_INFINITY : levels[level];
   const via = (name: keyof typeof levels) =>
     levels[name] < threshold

@@ -2,7 +2,9 @@ import { componentNamed } from '../component/all.js';
 import type { Component } from '../component/component.js';
 import type { Config } from '../config/config.js';
 import { FatalError, RetryableError } from '../errors.js';
+import { exchangesOf } from './exchanges.js';
 import { type OpenKit, type Surroundings, openKit } from './kit.js';
+import { openTopology } from '../broker/topology.js';
 
 export interface RunOptions {
   readonly stop: AbortSignal;
@@ -27,6 +29,7 @@ export async function runComponent(
   try {
     const flow = component.build(config, kit);
     if (options.failFast) await meetBrokers(kit, config, options.stop);
+    await declareExchanges(kit, config, options.stop);
     options.running?.(kit, flow.balance);
     await flow.run(options.stop);
     return flow.balance();
@@ -69,5 +72,23 @@ async function meetBrokers(kit: OpenKit, config: Config, stop: AbortSignal): Pro
   } catch (thrown) {
     if (!(thrown instanceof RetryableError)) throw thrown;
     if (!stop.aborted) kit.logger.warning(`${thrown.message}; waiting for the broker`);
+  }
+}
+
+/**
+ * Sees to the exchanges that we post to. Where the broker is away it is waited for; where an exchange is missing
+ * and may not be made, posting to it will say so.
+ */
+async function declareExchanges(kit: OpenKit, config: Config, stop: AbortSignal): Promise<void> {
+  const { dryRun, simulate } = config.running;
+  const posts = config.posting.postBroker.length > 0 && config.posting.postExchange !== undefined;
+  if (!posts || dryRun || simulate || !config.queue.declareExchange) return;
+  const topology = openTopology(kit.brokers.posting());
+  try {
+    await Promise.all(
+      exchangesOf(config).map((name) => topology.ensureExchange(name, { declare: true }, stop)),
+    );
+  } catch (thrown) {
+    if (!(thrown instanceof RetryableError) || !stop.aborted) throw thrown;
   }
 }

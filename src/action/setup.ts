@@ -1,0 +1,35 @@
+import { makeDirectories } from '../config/directories.js';
+import { declareOnBrokers } from '../process/declare.js';
+import { exchangesOf } from '../process/exchanges.js';
+import { placesOf, readOrder } from '../process/order.js';
+import { untilSignal } from '../process/signals.js';
+import { outfitOf, sayWarnings } from '../process/surroundings.js';
+import { type Call, type Run, orderOf } from './action.js';
+import { logTo } from './log-to.js';
+
+/** Makes queue and exchanges. */
+export const declare: Run = async (call) => onBrokers(call, false);
+
+/** Makes queue and exchanges, and binds the queue: from now on the broker keeps messages for it. */
+export const setup: Run = async (call) => onBrokers(call, true);
+
+async function onBrokers(call: Call, bind: boolean): Promise<number> {
+  const { terminal, host } = call;
+  const config = readOrder(orderOf(call), host);
+  const logger = await logTo(terminal, config, 'warning');
+  sayWarnings(config, logger);
+  if (config.running.dryRun) {
+    for (const name of exchangesOf(config)) await terminal.write(`would declare exchange ${name}`);
+    if (config.queueName !== undefined) await terminal.write('would declare the queue');
+    if (bind)
+      for (const { exchange, key } of config.bindings) await terminal.write(`would bind ${exchange} ${key}`);
+    return 0;
+  }
+  makeDirectories(placesOf(config, host).directories);
+  const signals = untilSignal();
+  const made = await declareOnBrokers(config, outfitOf(config, host, logger), { bind }, signals.stop);
+  for (const name of made.exchanges) await terminal.write(`exchange ${name} is there`);
+  if (made.queue !== undefined) await terminal.write(`queue ${made.queue} is there`);
+  for (const binding of made.bindings) await terminal.write(`bound to ${binding}`);
+  return 0;
+}

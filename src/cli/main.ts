@@ -1,0 +1,74 @@
+import type { Call } from '../action/action.js';
+import { actionNamed } from '../action/all.js';
+import { actionOf, readArguments } from '../config/arguments.js';
+import { type ComponentFacts, componentOf } from '../config/components.js';
+import { FatalError } from '../errors.js';
+import { findHost, packageVersion } from '../process/host.js';
+import { endProcess, exitCodeOf, explain } from './exit.js';
+import { takeFlags } from './flags.js';
+import { type OpenTerminal, openTerminal } from './terminal.js';
+
+/** One program, from the words of its command line to the end of its process. */
+export async function main(program: string, words: readonly string[]): Promise<void> {
+  const { stdout, stderr, env } = process;
+  const terminal = openTerminal({ stdout, stderr, environment: env });
+  let code: number;
+  try {
+    code = await run(program, words, terminal);
+  } catch (thrown) {
+    code = exitCodeOf(thrown);
+    if (!terminal.readerGone()) terminal.note(`${program}: ${explain(thrown)}\n`);
+  }
+  await terminal.flushed();
+  // Enough was read by whoever reads: that is no failure.
+  endProcess(terminal.readerGone() ? 0 : code);
+}
+
+async function run(program: string, words: readonly string[], terminal: OpenTerminal): Promise<number> {
+  const facts = componentOf(program);
+  if (facts === undefined) {
+    throw new FatalError(`${program} is no program of this package`, { exitCode: 2 });
+  }
+  const flags = takeFlags(words);
+  const given = readArguments(flags.words, facts);
+  if (given.version) {
+    await terminal.write(`${program} ${packageVersion()}`);
+    return 0;
+  }
+  const wanted = actionOf(given);
+  if (wanted === undefined) throw noAction(program, facts);
+  const action = actionNamed(wanted);
+  if (action === undefined || action.components?.includes(facts.name) === false) {
+    throw new FatalError(`${wanted}: ${program} does not have this action; see ${program} --help`, {
+      exitCode: 2,
+    });
+  }
+  for (const text of given.warnings) terminal.note(`${program}: ${text}\n`);
+  const call: Call = {
+    program,
+    facts,
+    given: flags.json && wanted === 'foreground' ? withJsonOutlet(given) : given,
+    json: flags.json,
+    force: flags.force,
+    host: await findHost(),
+    terminal,
+  };
+  return (await action.load())(call);
+}
+
+const noAction = (program: string, facts: ComponentFacts): FatalError =>
+  new FatalError(
+    facts.takesPaths
+      ? `nothing to do; see ${program} --help`
+      : `what shall be done? Try ${program} status, ${program} foreground CONFIGURATION, or ${program} --help`,
+    { exitCode: 2 },
+  );
+
+/** `--json` of a program that prints is its outlet. */
+const withJsonOutlet = (given: Call['given']): Call['given'] => ({
+  ...given,
+  options: [
+    ...given.options,
+    { keyword: 'outlet', words: ['json'], origin: { file: 'command line', line: 0 } },
+  ],
+});

@@ -1,0 +1,86 @@
+import type { Config } from '../config/config.js';
+import type { QueuePlan } from '../broker/queue-plan.js';
+import { redact } from '../config/url.js';
+import type { Balance } from './run.js';
+import type { Tally } from './tally.js';
+
+/** `1.5 MiB`: three digits are enough for people. */
+export function bytesText(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1)} ${units[unit] ?? 'B'}`;
+}
+
+/** `2 days`, `90 s`: the largest unit that fits without remainder. */
+export function durationText(seconds: number): string {
+  const units = [
+    [86_400, 'day'],
+    [3600, 'hour'],
+    [60, 'minute'],
+    [1, 'second'],
+  ] as const;
+  for (const [length, name] of units) {
+    if (seconds < length || seconds % length !== 0) continue;
+    const count = seconds / length;
+    return `${count} ${name}${count === 1 ? '' : 's'}`;
+  }
+  return `${seconds} seconds`;
+}
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+/** Every item taken is in exactly one of these; what is taken and what is listed after it are equal. */
+export function balanceText(balance: Balance): string {
+  const codes = Object.entries(balance.done).map(([code, count]) => `${code}: ${count}`);
+  const rows: readonly (readonly [string, number])[] = [
+    [`done${codes.length === 0 ? '' : ` (${codes.join(', ')})`}`, sum(Object.values(balance.done))],
+    ['rejected by rules', balance.dropped],
+    ['refused', balance.refused],
+    ['failed', balance.failed],
+    ['handed back', balance.handedBack],
+    ['in hand', balance.inHand],
+  ];
+  const shown = rows.filter(([name, count]) => count > 0 || name.startsWith('done'));
+  return `${balance.taken} taken = ${shown.map(([name, count]) => `${count} ${name}`).join(' + ')}`;
+}
+
+/** The one line at the end that says it all. `waiting` are the entries left in the retry list. */
+export function endText(tally: Tally, balance: Balance, seconds: number, waiting: number): string {
+  const rate = seconds > 0 ? tally.files / seconds : 0;
+  const speed = seconds > 0 ? tally.bytes / seconds : 0;
+  const parts = [
+    `${tally.files} files, ${bytesText(tally.bytes)} in ${seconds.toFixed(1)} s`,
+    `${rate >= 100 ? rate.toFixed(0) : rate.toFixed(1)} files/s, ${bytesText(speed)}/s`,
+    `${balance.refused + balance.failed} failures`,
+    ...(waiting > 0 ? [`${waiting} waiting to be tried again`] : []),
+    balanceText(balance),
+  ];
+  return parts.join('; ');
+}
+
+/** What is kept, where, and how long: said at the start, so that nobody finds out by losing it. */
+export function keepingText(config: Config, plan: QueuePlan | undefined, state: string): string {
+  if (config.running.dryRun || config.running.simulate) {
+    return 'rehearsal: nothing is changed, nothing is kept, and messages stay in the real queue';
+  }
+  const { retry, retryTtl } = config.queue;
+  if (plan === undefined) {
+    const where = config.posting.postBroker.map(redact).join(', ');
+    return `posting to exchange ${config.posting.postExchange ?? ''} on ${where}; the broker keeps posts for whoever has a queue there`;
+  }
+  const broker = config.queue.broker.map(redact).join(', ');
+  const life =
+    plan.expires === undefined || plan.expires === 0
+      ? 'until it is removed with cleanup'
+      : `${durationText(plan.expires / 1000)} after the last reader has left`;
+  const ttl = plan.messageTtl === undefined ? '' : `, each for ${durationText(plan.messageTtl / 1000)}`;
+  const later = retry
+    ? `; what fails is tried again ${retryTtl === undefined || retryTtl === 0 ? 'without end' : `for ${durationText(retryTtl)}`}`
+    : '';
+  return `queue ${plan.name} on ${broker} keeps messages${ttl}, and lives ${life}${later}; state is in ${state}`;
+}
