@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { FatalError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
@@ -47,6 +48,8 @@ export function createFlow<S>(parts: FlowParts<S>): Flow {
     const fatal = new AbortController();
     const abort = new AbortController();
     const ending = AbortSignal.any([stop, fatal.signal]);
+    // Every item in hand listens to these: many listeners are no leak.
+    setMaxListeners(0, stop, abort.signal, ending);
     const handle = itemHandler(parts, { ending, abort: abort.signal, counter });
     const inHand = new Set<Promise<void>>();
     let room: (() => void) | undefined;
