@@ -1,5 +1,5 @@
 import { anyCharacter, overlap, setOf, type CharacterSet } from './character-set.js';
-import type { PatternNode } from './pattern-tree.js';
+import type { PatternNode, Place } from './pattern-tree.js';
 import {
   constant,
   isAtMostOne,
@@ -25,49 +25,62 @@ interface Cost {
   readonly ends: Polynomial;
 }
 
-/** Characters that can come next; `open` when the pattern may also end, or go on anywhere. */
+/** What can come next. */
 interface Next {
   readonly set: CharacterSet;
+  /** The pattern may also end, or go on with anything. */
   readonly open: boolean;
+  /** Steps to learn from the next character that this is not what comes. */
+  readonly tries: Polynomial;
 }
 
 const nothing: CharacterSet = [];
 const union = (a: CharacterSet, b: CharacterSet): CharacterSet =>
   a.length === 0 ? b : b.length === 0 ? a : setOf([...a, ...b]);
 
+const one = constant(1);
+const lineFeed: CharacterSet = [[0x0a, 0x0a]];
+const atEnd: Next = { set: nothing, open: true, tries: one };
+
 /** What `node` can begin with when `next` follows it. Places and looks only narrow, so they are looked through. */
 function beginning(node: PatternNode, next: Next): Next {
   switch (node.kind) {
     case 'set':
-      return { set: node.set, open: false };
+      return { set: node.set, open: false, tries: one };
     case 'sequence':
       return node.items.reduceRight((follow, item) => beginning(item, follow), next);
     case 'choice': {
       const all = node.items.map((item) => beginning(item, next));
       return {
-        set: all.reduce((set, one) => union(set, one.set), nothing),
-        open: all.some((one) => one.open),
+        set: setOf(all.flatMap((each) => each.set)),
+        open: all.some((each) => each.open),
+        tries: sum(one, ...all.map((each) => each.tries)),
       };
     }
     case 'repeat': {
       const body = beginning(node.body, next);
-      return node.min > 0 ? body : { set: union(body.set, next.set), open: body.open || next.open };
+      if (node.min > 0) return body;
+      const tries = sum(one, body.tries, next.tries);
+      return { set: union(body.set, next.set), open: body.open || next.open, tries };
     }
     case 'capture':
       return beginning(node.body, next);
     case 'reference':
-      return { set: anyCharacter, open: true };
+      return { set: anyCharacter, open: true, tries: perPlace() };
     case 'look':
-      return next;
+      return { ...next, tries: sum(one, wholeSteps(node.body), next.tries) };
     case 'at':
-      if (node.where === 'end') return { set: nothing, open: false };
-      return node.where === 'lastLine' || node.where === 'lineEnd' ? { set: lineFeed, open: false } : next;
+      return placeBeginning(node.where, next);
   }
 }
 
-const lineFeed: CharacterSet = [[0x0a, 0x0a]];
-const atEnd: Next = { set: nothing, open: true };
-const one = constant(1);
+/** After the end nothing comes, and a last line feed after the end of the last line. */
+function placeBeginning(where: Place, next: Next): Next {
+  const tries = sum(one, next.tries);
+  if (where === 'end') return { set: nothing, open: false, tries };
+  if (where === 'lastLine' || where === 'lineEnd') return { set: lineFeed, open: false, tries };
+  return { ...next, tries };
+}
 
 function costOf(node: PatternNode, next: Next): Cost {
   switch (node.kind) {
@@ -97,11 +110,19 @@ function sequenceCost(items: readonly PatternNode[], next: Next): Cost {
   }, next);
   let steps = one;
   let ends = one;
+  // Most of a pattern is plain characters, in rows.
+  let row = 1;
   items.forEach((item, index) => {
+    if (item.kind === 'set') {
+      row += 1;
+      return;
+    }
     const cost = costOf(item, follows[index] ?? next);
-    steps = sum(steps, product(ends, cost.steps));
+    steps = sum(steps, product(ends, sum(constant(row), cost.steps)));
     ends = product(ends, cost.ends);
+    row = 1;
   });
+  steps = sum(steps, product(ends, constant(row)));
   return { steps, ends };
 }
 
@@ -119,7 +140,7 @@ function choiceCost(items: readonly PatternNode[], next: Next): Cost {
   const ends = costs.map((cost) => cost.ends);
   const distinct = items.length <= comparable && areDistinct(items.map((item) => beginning(item, next)));
   return {
-    steps: sum(one, ...costs.map((cost) => cost.steps)),
+    steps: sum(one, ...costs.map((cost) => cost.steps), product(constant(items.length), next.tries)),
     ends: distinct ? largest([one, ...ends]) : sum(...ends),
   };
 }
@@ -130,22 +151,27 @@ const few = 32;
 function repeatCost(node: PatternNode & { readonly kind: 'repeat' }, next: Next): Cost {
   if (node.max === 0) return { steps: one, ends: one };
   const start = beginning(node.body, atEnd);
-  const again = node.max === 1 ? next : { set: union(start.set, next.set), open: next.open };
+  const again: Next =
+    node.max === 1
+      ? next
+      : { set: union(start.set, next.set), open: next.open, tries: sum(start.tries, next.tries) };
   const body = costOf(node.body, again);
   const settled = areDistinct([start, next]);
   const counted = node.max <= few;
   if (isAtMostOne(body.ends)) {
     const turns = counted ? constant(node.max) : sum(constant(node.min), perPlace());
     const exits = counted ? constant(node.max - node.min + 1) : perPlace();
-    return { steps: sum(one, turns, product(turns, body.steps)), ends: settled ? one : exits };
+    const leaving = product(sum(one, turns), next.tries);
+    return { steps: sum(one, turns, product(turns, body.steps), leaving), ends: settled ? one : exits };
   }
   if (!counted) return { steps: unbounded, ends: unbounded };
   let ends = one;
-  let steps = one;
+  let steps = sum(one, next.tries);
   let all = node.min === 0 ? one : constant(0);
   for (let turn = 1; turn <= node.max; turn += 1) {
     steps = sum(steps, product(ends, body.steps));
     ends = product(ends, body.ends);
+    steps = sum(steps, product(ends, next.tries));
     if (turn >= node.min) all = settled && turn === node.max ? largest([all, ends]) : sum(all, ends);
   }
   return { steps, ends: all };
@@ -170,8 +196,12 @@ function alwaysMatches(node: PatternNode): boolean {
   }
 }
 
+const known = new WeakMap<PatternNode, Polynomial>();
+
 /** Steps of a whole pattern, or of the inside of a look: the first way through ends it. */
 function wholeSteps(node: PatternNode): Polynomial {
+  const before = known.get(node);
+  if (before !== undefined) return before;
   const items = [node];
   let tail: Polynomial = constant(0);
   for (;;) {
@@ -185,7 +215,9 @@ function wholeSteps(node: PatternNode): Polynomial {
       break;
     }
   }
-  return sum(sequenceCost(items, atEnd).steps, tail);
+  const steps = sum(sequenceCost(items, atEnd).steps, tail);
+  known.set(node, steps);
+  return steps;
 }
 
 /** Steps that a text of `length` can cost at most; Infinity when they can grow without bound. */

@@ -45,6 +45,10 @@ function countSteps(root: PatternNode, text: string): number {
         };
         return turn(0, at);
       }
+      case 'look': {
+        const found = walk(node.body, at, () => true);
+        return steps >= enough || (found !== node.negative && next(at));
+      }
       default:
         throw new Error(`${node.kind} is not walked here`);
     }
@@ -59,6 +63,7 @@ const pattern = fc.letrec<{ any: string }>((tie) => ({
     fc.constantFrom('a', 'b', '/', '.', '[ab]', '[^/]', '[^a]', '$', '.*', '[^/]*', 'a+'),
     fc.array(tie('any'), { minLength: 1, maxLength: 4 }).map((items) => items.join('')),
     fc.array(tie('any'), { minLength: 2, maxLength: 3 }).map((items) => `(?:${items.join('|')})`),
+    fc.tuple(fc.constantFrom('(?=', '(?!', '('), tie('any')).map(([open, body]) => `${open}${body})`),
     fc
       .tuple(tie('any'), fc.constantFrom('*', '+', '?', '*?', '+?', '{2}', '{1,3}', '{0,40}'))
       .map(([body, times]) => `(?:${body})${times}`),
@@ -73,6 +78,14 @@ const text = fc.oneof(
 );
 
 describe('the bound on steps', () => {
+  it('is itself found in little time', () => {
+    const nested = `${'(?=(?:a|'.repeat(45)}b${'))'.repeat(45)}`;
+    const long = Array.from({ length: 2000 }, (_, index) => `(?:station${index})?`).join('');
+    for (const source of [nested, long, `(?:${long.replaceAll('?', '|')}x)*`]) {
+      expect(stepsOf(readPattern(source).node, true)(100)).toBeGreaterThan(0);
+    }
+  });
+
   it('is never below what backtracking takes', () => {
     let bounded = 0;
     fc.assert(
