@@ -49,7 +49,7 @@ export interface Delivery {
 
 /** A queue as an iteration over deliveries, over any number of lost connections. */
 export interface Consumer extends AsyncIterable<Delivery> {
-  /** Messages ready in the queue by passive declare; undefined while disconnected. */
+  /** Messages ready in the queue by passive declare; undefined while we do not consume from it. */
   readonly ready: () => Promise<number | undefined>;
   /** Deliveries taken and neither acknowledged nor requeued. */
   readonly unacknowledged: () => number;

@@ -330,7 +330,8 @@ async function* iterate(self: Self): AsyncGenerator<Delivery> {
 
 async function ready(self: Self): Promise<number | undefined> {
   const { connection, plan } = self.options;
-  if (connection.status().state !== 'connected') return undefined;
+  // A queue that was only just declared is empty because it is not bound yet.
+  if (connection.status().state !== 'connected' || self.status.state !== 'consuming') return undefined;
   try {
     const model = await connection.link(self.stopped.signal);
     return await onThrowAwayChannel(

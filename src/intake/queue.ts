@@ -70,11 +70,18 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
     };
   };
 
-  const isDrained = async (): Promise<boolean> => {
+  const isQuiet = async (): Promise<boolean> => {
     if (consumer.unacknowledged() > 0 || retriesInHand > 0) return false;
     const { nextDue } = await retries.size();
     if (nextDue !== undefined && nextDue <= options.now()) return false;
     return (await consumer.ready()) === 0 && consumer.unacknowledged() === 0;
+  };
+
+  // A message that is on its way to us is neither ready nor in our hands: it has to be quiet for two looks in a row.
+  let quietLooks = 0;
+  const isDrained = async (): Promise<boolean> => {
+    quietLooks = (await isQuiet()) ? quietLooks + 1 : 0;
+    return quietLooks >= 2;
   };
 
   return {
@@ -92,6 +99,7 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
           if (arrival.kind === 'delivery') {
             pending = undefined;
             if (arrival.result.done === true) return;
+            quietLooks = 0;
             yield takeDelivery(arrival.result.value);
             continue;
           }
