@@ -72,9 +72,9 @@ describe('the tour', () => {
     const { code, said, complaints } = await begin([]).end;
     expect({ code, complaints }).toEqual({ code: 0, complaints: '' });
     expect(said).toMatch(/alice\$ sr_post --post_broker amqp:\/\/alice@127\.0\.0\.1:\d+\//u);
-    expect(said).toMatch(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +201 .*observations\/00\/CYOW\.txt/u);
+    expect(said).toMatch(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +201 .*/u);
     expect(said).toMatch(
-      /files +35 and 1 links\n +bytes +3\.4 MiB\n +seconds +[\d.]+\n +delivered +all, identical, with 36 records/u,
+      /files +36 and 1 link\n +bytes +3\.4 MiB\n +seconds +[\d.]+\n +delivered +all, identical, with 37 records/u,
     );
     expect(said).not.toContain('\u001b');
     expect(await readdir(join(scratch, 'temporary files'))).toEqual([]);
@@ -93,7 +93,7 @@ describe('the tour', () => {
     const runs = await Promise.all([begin(['my files']).end, begin([mine, '--data', 'kept']).end]);
     for (const { code, said, complaints } of runs) {
       expect({ code, complaints }).toEqual({ code: 0, complaints: '' });
-      expect(said).toMatch(/files +3 and 1 links/u);
+      expect(said).toMatch(/files +3 and 1 link/u);
       expect(said).toMatch(/left out +2/u);
     }
     const mirror = join(scratch, 'kept/mirror');
@@ -109,8 +109,10 @@ describe('the tour', () => {
       await said('alice sees the records as they come');
       const runner = join(scratch, 'kept/run-alice');
       await writeFile(join(scratch, 'tree/hello.txt'), `hello ${round}`);
-      execFileSync(runner, ['sr_post', '-c', 'demo', join(scratch, 'tree/hello.txt')]);
-      execFileSync(join(scratch, 'kept/run-bob'), ['sr_subscribe', '--once', 'foreground', 'demo']);
+      execFileSync(runner, ['sr_post', '-c', 'demo', join(scratch, 'tree/hello.txt')], { stdio: 'pipe' });
+      execFileSync(join(scratch, 'kept/run-bob'), ['sr_subscribe', '--once', 'foreground', 'demo'], {
+        stdio: 'pipe',
+      });
       expect(
         await compareTrees(
           join(scratch, 'tree'),
