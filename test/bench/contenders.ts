@@ -1,5 +1,5 @@
 /** Who copies the tree: these programs through a broker, curl from the same server, and rsync from disk to disk. */
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeConfiguration } from '../../src/quickstart/demo-files.js';
 import { homeVariables, programPath } from '../../src/quickstart/programs.js';
@@ -32,12 +32,22 @@ const ours = (user: PumpUser, program: string, words: readonly string[], log: st
     log,
   });
 
+/** The same user with a home that knows nothing of earlier runs. */
+async function freshHome(directory: string, user: PumpUser): Promise<PumpUser> {
+  const home = await mkdtemp(join(directory, `${user.name}-`));
+  await cp(user.home, home, { recursive: true });
+  return { ...user, home };
+}
+
 const sarracenia: Contender = {
   name: 'sarracenia',
   run: async ({ directory, root, url, pump }, target) => {
-    const { alice, bob } = pump;
+    const alice = await freshHome(directory, pump.alice);
+    const bob = await freshHome(directory, pump.bob);
     await writeConfiguration(bob, 'subscribe', [
       ['broker', bob.brokerUrl],
+      // The same in all runs: the queue of an earlier one would go on collecting.
+      ['queue_name', 'q_bob.bench'],
       ['directory', target],
       ['mirror', 'on'],
       ['accept', '.*'],
@@ -47,8 +57,6 @@ const sarracenia: Contender = {
     const posting = ['--post_broker', alice.brokerUrl, '--post_base_url', url, '--post_base_dir', root, root];
     const post = await ours(alice, 'sr_post', posting, log('post'));
     const mirror = await ours(bob, 'sr_subscribe', ['--once', 'foreground', 'demo'], log('mirror'));
-    // The next run gets a fresh queue and fresh state.
-    await ours(bob, 'sr_subscribe', ['cleanup', 'demo'], log('cleanup'));
     return { post, mirror };
   },
 };
