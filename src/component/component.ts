@@ -15,7 +15,7 @@ import type { Transports } from '../transport/transport.js';
 /** Where delivery records go, decided when the broker is known. */
 export interface Reporter {
   readonly publisher: Publisher;
-  readonly route: () => Promise<ReportRoute>;
+  readonly route: (stop: AbortSignal) => Promise<ReportRoute>;
 }
 
 /**

@@ -109,7 +109,8 @@ export function placeOptions(config: Config, kit: Kit): PlaceOptions {
     nameScript: undefined,
     repost: {
       transferred: !selection.notifyOnly,
-      baseUrls: posting.postBaseUrl,
+      // Nobody further down: the announcement only says where the file is on this machine.
+      baseUrls: posting.postBroker.length === 0 ? [] : posting.postBaseUrl,
       postBaseDir: posting.postBaseDir,
       topicPrefix: posting.postTopicPrefix ?? received,
       receivedPrefix: received,

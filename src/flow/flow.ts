@@ -146,7 +146,7 @@ async function settle<S>(
   let final = outcome;
   for (const settler of settlers) {
     try {
-      await settler.settle(item, final);
+      await settler.settle(item, final, abort);
     } catch (thrown) {
       if (thrown instanceof FatalError) throw thrown;
       if (final.kind === 'handed back') {
@@ -158,7 +158,7 @@ async function settle<S>(
         await pause(SETTLING_FAULT_PAUSE, undefined, { signal: abort }).catch(() => undefined);
       }
       final = { kind: 'handed back' };
-      await settler.settle(item, final).catch((again: unknown) => {
+      await settler.settle(item, final, abort).catch((again: unknown) => {
         logger.error(`${settler.name}: could not hand an item back: ${messageOf(again)}`);
       });
     }

@@ -34,7 +34,10 @@ export interface Fan<I, O> extends Member {
   readonly spread: (item: I, stop: AbortSignal) => AsyncIterable<O>;
 }
 
-/** Does what is due when an item has ended. Settlers run in the written order; acknowledging is the last. */
+/**
+ * Does what is due when an item has ended. Settlers run in the written order; acknowledging is the last. One that
+ * waits for somebody else gives up when `stop` is aborted, by throwing: the item is handed back then.
+ */
 export interface Settler<S> extends Member {
-  readonly settle: (item: S, outcome: Outcome) => Promise<void>;
+  readonly settle: (item: S, outcome: Outcome, stop: AbortSignal) => Promise<void>;
 }

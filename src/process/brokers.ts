@@ -92,25 +92,24 @@ export function reportRoute(
   config: Config,
   user: string,
   isPumpUser: boolean,
-): () => Promise<ReportRoute> {
-  let route: Promise<ReportRoute> | undefined;
-  const decide = async (): Promise<ReportRoute> => {
-    const dialect = await dialectOf(brokers, config);
+): (stop: AbortSignal) => Promise<ReportRoute> {
+  let route: ReportRoute | undefined;
+  return async (stop) => {
+    if (route !== undefined) return route;
+    const dialect = await dialectOf(brokers, config, stop);
     const standard = isPumpUser ? `x${dialect}` : `xs_${user}`;
-    return { dialect, exchange: config.reporting.reportExchange ?? standard };
-  };
-  return () => {
-    route ??= decide().catch((thrown: unknown) => {
-      route = undefined;
-      throw thrown;
-    });
+    route = { dialect, exchange: config.reporting.reportExchange ?? standard };
     return route;
   };
 }
 
-async function dialectOf(brokers: Brokers, { reporting }: Config): Promise<'log' | 'report'> {
+async function dialectOf(
+  brokers: Brokers,
+  { reporting }: Config,
+  stop: AbortSignal,
+): Promise<'log' | 'report'> {
   if (reporting.reportDialect !== 'auto') return reporting.reportDialect;
   const { exchangeExists } = openTopology(brokers.consuming());
-  if (await exchangeExists('xlog')) return 'log';
-  return (await exchangeExists('xreport')) ? 'report' : 'log';
+  if (await exchangeExists('xlog', stop)) return 'log';
+  return (await exchangeExists('xreport', stop)) ? 'report' : 'log';
 }

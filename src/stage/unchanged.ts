@@ -53,7 +53,10 @@ async function compare(
   const size = change.parts === undefined ? undefined : fileSize(change.parts);
   if (size !== there.size) return 'different';
   const algorithm = change.sum?.algorithm === 'z' ? undefined : contentAlgorithm(change.sum);
-  if (algorithm === undefined) return 'different';
+  if (algorithm === undefined) {
+    // Nothing can be compared but what the announcement tells: the time and the size are those of the file here.
+    return !options.overwrite && announced === Math.trunc(there.mtimeMs) ? 'same' : 'different';
+  }
   const file = await openInside(root, path);
   try {
     const { value } = await digestOfFile(file, algorithm, { stop });

@@ -16,7 +16,7 @@ export interface ReportRoute {
 
 export interface ReportOptions {
   /** Where records go on this broker, known once it has been reached. */
-  readonly route: () => Promise<ReportRoute>;
+  readonly route: (stop: AbortSignal) => Promise<ReportRoute>;
   readonly host: string;
   readonly user: string;
   readonly now: () => number;
@@ -35,7 +35,7 @@ export function report(
   let unavailable = false;
   return {
     name: 'report',
-    settle: async (item, outcome) => {
+    settle: async (item, outcome, stop) => {
       const about = item.subject ?? aboutOf(item);
       const end = endOf(outcome);
       if (end === undefined || about === undefined || unavailable) return;
@@ -46,14 +46,14 @@ export function report(
         user: options.user,
         elapsed: Math.max(0, options.now() - item.takenAt) / 1000,
       };
-      const { exchange, dialect } = await options.route();
+      const { exchange, dialect } = await options.route(stop);
       const encoded = encodeReport(record, dialect);
       if (encoded.kind === 'rejected') {
         logger.error(`no delivery record can be written for ${about.relPath}: ${encoded.reason}`);
         return;
       }
       try {
-        await publisher.publish({ exchange, ...encoded.message });
+        await publisher.publish({ exchange, ...encoded.message }, stop);
       } catch (thrown) {
         if (!(thrown instanceof PermanentError)) throw thrown;
         unavailable = true;
