@@ -4,10 +4,14 @@ import { basename } from 'node:path';
 import { contentAlgorithm, nameSum, randomSum } from '../checksum/algorithms.js';
 import { digestOfFile } from '../checksum/block-digest.js';
 import { PermanentError, RetryableError } from '../errors.js';
+import { createLanes } from '../flow/lanes.js';
 import type { Described, Ready } from '../flow/posted.js';
 import type { Fan } from '../flow/stage.js';
 import { blockLength, parsePartName, type Parts } from '../message/parts.js';
 import type { Sum } from '../message/sum.js';
+
+/** Files open for reading at once: far below any limit on descriptors, and more than a disk can use. */
+const READERS = 32;
 
 /** Times a file that changes while it is read is read again within one pass. */
 const READS = 3;
@@ -22,6 +26,7 @@ export interface BlocksOptions {
  * themselves. Reads each file once. What has no content passes as it is.
  */
 export function blocks(options: BlocksOptions): Fan<Described, Ready> {
+  const readers = createLanes(READERS);
   return {
     name: 'blocks',
     async *spread(item, stop) {
@@ -29,7 +34,14 @@ export function blocks(options: BlocksOptions): Fan<Described, Ready> {
         yield { ...item, subject: item.draft, next: item.draft };
         return;
       }
-      const { parts, sum } = await measure(item, options, stop);
+      await readers.enter();
+      let measured: Measured;
+      try {
+        measured = await measure(item, options, stop);
+      } finally {
+        readers.leave();
+      }
+      const { parts, sum } = measured;
       const next = { ...item.draft, change: { kind: 'write' as const, parts, sum } };
       yield { ...item, subject: next, next };
     },
