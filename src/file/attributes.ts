@@ -25,8 +25,14 @@ export function setAttributes(descriptor: number, attributes: Attributes): void 
   const modified = attributes.modified ?? attributes.accessed;
   if (modified === undefined) return;
   const kept = attributes.modified ?? fstatSync(descriptor).mtime;
-  futimesSync(descriptor, attributes.accessed ?? modified, kept);
+  futimesSync(descriptor, seconds(attributes.accessed ?? modified), seconds(kept));
 }
+
+/**
+ * The system takes seconds as a floating-point number and cuts it to microseconds, which would lose a millisecond as
+ * often as not: half a microsecond more keeps all digits, so that a file is announced again with the time it came with.
+ */
+const seconds = (time: Date): number => (time.getTime() + 0.0005) / 1000;
 
 /** Gives a regular file or directory below the root its attributes; links are never followed. Throws as `inside`. */
 export function setAttributesInside(root: Root, relPath: string, attributes: Attributes): void {

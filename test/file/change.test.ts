@@ -206,6 +206,15 @@ describe('attributes', () => {
     expect(lstatSync(at('d')).mode & 0o7777).toBe(0o700);
     expect(statSync(at('d')).mtime.toISOString()).toBe('2002-01-01T00:00:00.000Z');
   });
+
+  it('keep every millisecond, and never become later than they were', () => {
+    writeFileSync(at('file'), 'x');
+    for (let millisecond = 0; millisecond < 1000; millisecond += 1) {
+      const modified = new Date(1_577_934_245_000 + millisecond);
+      setAttributesInside(root, 'file', { modified });
+      expect(Math.trunc(statSync(at('file')).mtimeMs)).toBe(modified.getTime());
+    }
+  });
 });
 
 describe('disk errors', () => {
