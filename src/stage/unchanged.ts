@@ -55,7 +55,9 @@ async function compare(
   const algorithm = change.sum?.algorithm === 'z' ? undefined : contentAlgorithm(change.sum);
   if (algorithm === undefined) {
     // Nothing can be compared but what the announcement tells: the time and the size are those of the file here.
-    return !options.overwrite && announced === Math.trunc(there.mtimeMs) ? 'same' : 'different';
+    return !options.overwrite && Math.trunc(announced ?? NaN) === Math.trunc(there.mtimeMs)
+      ? 'same'
+      : 'different';
   }
   const file = await openInside(root, path);
   try {
