@@ -1,6 +1,7 @@
 import type { Arguments } from '../config/arguments.js';
 import type { ComponentFacts } from '../config/components.js';
 import type { ComponentName } from '../config/option.js';
+import { findOption } from '../config/options/index.js';
 import type { Host } from '../process/host.js';
 import type { Order } from '../process/order.js';
 
@@ -72,3 +73,10 @@ export const orderOf = (call: Call, configuration = call.given.configuration): O
   options: call.given.options,
   paths: call.given.paths,
 });
+
+/** The command line asks to change nothing. */
+export const isRehearsal = (call: Call): boolean =>
+  call.given.options.some(
+    ({ keyword, words }) =>
+      findOption(keyword)?.name === 'dry_run' && !/^(off|no|false|0)$/i.test(words[0] ?? 'on'),
+  );

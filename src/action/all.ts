@@ -1,10 +1,66 @@
 import { consumers } from '../config/option.js';
 import type { Action } from './action.js';
 
-const usual = { 0: 'done', 1: 'it could not be done', 2: 'wrong usage or configuration' } as const;
+const usual: Readonly<Record<0 | 1 | 2, string>> = {
+  0: 'done',
+  1: 'it could not be done',
+  2: 'wrong usage or configuration',
+};
 
 /** Every action there is. Help, manual pages and completion come from these rows. */
 export const actions: readonly Action[] = [
+  {
+    name: 'start',
+    summary: 'start daemons, all of them when no configuration is named',
+    names: '[configuration...]',
+    components: consumers,
+    exits: { 0: 'all of it runs', 1: 'some of it does not run', 2: usual[2] },
+    load: async () => (await import('./start.js')).start,
+  },
+  {
+    name: 'stop',
+    summary: 'end daemons within seconds; what is unfinished goes back to the broker',
+    names: '[configuration...]',
+    components: consumers,
+    exits: { 0: 'nothing of it runs any more', 1: usual[1], 2: usual[2] },
+    load: async () => (await import('./stop.js')).stop,
+  },
+  {
+    name: 'restart',
+    summary: 'stop, then start',
+    names: '[configuration...]',
+    components: consumers,
+    exits: { 0: 'all of it runs', 1: 'some of it does not run', 2: usual[2] },
+    load: async () => (await import('./restart.js')).restart,
+  },
+  {
+    name: 'reload',
+    summary: 'have running daemons take the configuration as it is now; start the others',
+    names: '[configuration...]',
+    components: consumers,
+    exits: { 0: 'it runs with the configuration as it is now', 1: usual[1], 2: usual[2] },
+    load: async () => (await import('./restart.js')).reload,
+  },
+  {
+    name: 'status',
+    summary: 'tell what runs, what waits, and what is wrong',
+    names: '[configuration...]',
+    exits: {
+      0: 'all instances run',
+      1: 'some are missing',
+      2: 'wrong usage',
+      3: 'all are stopped',
+    },
+    load: async () => (await import('./status.js')).status,
+  },
+  {
+    name: 'log',
+    summary: 'show the log of instance 1, or of --no N, and follow it until interrupted',
+    names: 'configuration',
+    components: consumers,
+    exits: { 0: 'it was interrupted', 1: 'there is no log', 2: usual[2] },
+    load: async () => (await import('./log.js')).log,
+  },
   {
     name: 'foreground',
     summary: 'run in this terminal until it is interrupted, or with --once until all is done',

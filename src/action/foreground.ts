@@ -63,6 +63,7 @@ async function run(
       },
       {
         stop: signals.stop,
+        tally: counting.tally,
         running: (kit) => {
           const text = keepingText(config, kit.plan, places.state);
           if (terminal.isWatched) terminal.note(`${text}\n`);

@@ -209,6 +209,11 @@ function usualRoles(
 }
 
 const several: ReadonlySet<string> = new Set([
+  'start',
+  'stop',
+  'restart',
+  'reload',
+  'status',
   'add',
   'remove',
   'rename',

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Logger } from '../logger.js';
-import type { InstanceReport, InstanceStatus } from './status.js';
+import type { InstanceMessage, InstanceReport, InstanceStatus } from './status.js';
 
 /*
  * The instances of one configuration, as children that their parent knows: it starts them, starts them again
@@ -15,10 +15,16 @@ export interface ChildrenOptions {
   /** Milliseconds of silence after which a child counts as hung and is replaced; 0 = never. */
   readonly silence: number;
   readonly now: () => number;
+  /** Instances end by themselves, when all is done; `allDone` is called when the last one has. */
+  readonly once: boolean;
+  readonly allDone: () => void;
 }
 
 export interface Children {
+  /** Starts those that do not run. */
   readonly start: () => void;
+  /** Resolves when each has given a sign of life, or ended without one. */
+  readonly settled: () => Promise<void>;
   readonly status: () => readonly InstanceStatus[];
   /** Asks all to end, kills after `grace` milliseconds, resolves when none is left. */
   readonly stop: (grace: number) => Promise<void>;
@@ -43,6 +49,10 @@ interface Slot {
   restarts: number;
   recent: number;
   report: InstanceReport | undefined;
+  /** It was told to end, so its end is nobody's trouble. */
+  leaving: boolean;
+  /** Its own last words. */
+  complaint: string;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -59,46 +69,70 @@ export function createChildren(options: ChildrenOptions): Children {
     restarts: 0,
     recent: 0,
     report: undefined,
+    leaving: false,
+    complaint: '',
     timer: undefined,
   }));
+  const waiting = new Set<() => void>();
 
   const become = (slot: Slot, state: Slot['state'], reason = ''): void => {
     slot.state = state;
     slot.reason = reason;
     slot.since = now();
+    for (const look of waiting) look();
   };
 
   const begin = (slot: Slot): void => {
+    if (ending) return;
     const child = options.spawn(slot.number);
     slot.process = child;
     slot.heard = now();
+    slot.complaint = '';
     become(slot, 'starting');
     child.on('message', (message) => {
-      slot.heard = now();
-      slot.report = message as InstanceReport;
-      if (slot.state === 'starting' || slot.state === 'hung') become(slot, 'running');
+      if (slot.process === child) hear(slot, message as InstanceMessage);
     });
-    child.on('error', (cause) => logger.error(`instance ${slot.number} cannot be started: ${cause.message}`));
-    child.once('exit', (status, signal) => ended(slot, status, signal));
+    child.once('error', (cause) => {
+      logger.error(`instance ${slot.number}: ${cause.message}`);
+      // A process that was never there does not exit.
+      if (child.pid === undefined && slot.process === child) ended(slot, null, null);
+    });
+    child.once('exit', (status, signal) => {
+      if (slot.process === child) ended(slot, status, signal);
+    });
+  };
+
+  const hear = (slot: Slot, message: InstanceMessage): void => {
+    slot.heard = now();
+    if (message.kind === 'failed') {
+      slot.complaint = message.text;
+      return;
+    }
+    slot.report = message.report;
+    if (slot.state === 'starting' || slot.state === 'hung') become(slot, 'running');
   };
 
   const ended = (slot: Slot, status: number | null, signal: NodeJS.Signals | null): void => {
     slot.process = undefined;
     slot.report = undefined;
-    if (ending) return become(slot, 'stopped');
-    const how = signal === null ? `exit status ${status ?? 0}` : signal;
+    if (ending || slot.leaving) return become(slot, 'stopped');
+    if (options.once && status === 0) {
+      become(slot, 'stopped', 'all is done');
+      if (slots.every(({ process }) => process === undefined)) options.allDone();
+      return;
+    }
+    const how =
+      slot.complaint === '' ? `ended with ${signal ?? `exit status ${status ?? 1}`}` : slot.complaint;
     if (status === USAGE) {
-      logger.error(
-        `instance ${slot.number} ended with ${how}: see its log; mend the configuration and restart`,
-      );
-      return become(slot, 'failed', `ended with ${how}: its configuration cannot be used`);
+      logger.error(`instance ${slot.number}: ${how}; it is not started again: mend the configuration`);
+      return become(slot, 'failed', how);
     }
     if (now() - slot.since > RECOVERED) slot.recent = 0;
     const pause = restartPause(slot.recent);
     slot.recent += 1;
     slot.restarts += 1;
-    logger.error(`instance ${slot.number} ended with ${how}; it is started again in ${pause / 1000} s`);
-    become(slot, 'restarting', `ended with ${how}`);
+    logger.error(`instance ${slot.number}: ${how}; it is started again in ${pause / 1000} s`);
+    become(slot, 'restarting', how);
     slot.timer = setTimeout(() => begin(slot), pause);
   };
 
@@ -119,14 +153,30 @@ export function createChildren(options: ChildrenOptions): Children {
     const child = slot.process;
     if (child === undefined) return become(slot, 'stopped');
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    child.kill('SIGTERM');
+    // One that hangs does not listen.
+    child.kill(slot.state === 'hung' ? 'SIGKILL' : 'SIGTERM');
     const killer = setTimeout(() => child.kill('SIGKILL'), grace);
     await gone;
     clearTimeout(killer);
   };
 
   return {
-    start: () => slots.forEach(begin),
+    start: () => {
+      for (const slot of slots) {
+        clearTimeout(slot.timer);
+        if (slot.process === undefined) begin(slot);
+      }
+    },
+    settled: () =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (slots.some(({ state }) => state === 'starting')) return;
+          waiting.delete(look);
+          resolve();
+        };
+        waiting.add(look);
+        look();
+      }),
     status: () =>
       slots.map((slot) => ({
         number: slot.number,
@@ -144,10 +194,11 @@ export function createChildren(options: ChildrenOptions): Children {
     },
     replace: async (grace) => {
       for (const slot of slots) {
+        if (ending) return;
         slot.recent = 0;
-        slot.process?.removeAllListeners('exit');
+        slot.leaving = true;
         await endOne(slot, grace);
-        slot.process = undefined;
+        slot.leaving = false;
         begin(slot);
       }
     },

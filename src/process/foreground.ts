@@ -1,10 +1,14 @@
 import type { Config } from '../config/config.js';
 import { FatalError } from '../errors.js';
 import type { Logger } from '../logger.js';
+import type { Handlers } from '../store/server.js';
 import type { Store } from '../store/store.js';
 import { removeAbandoned } from './abandoned.js';
-import type { Surroundings } from './kit.js';
-import { type Balance, type RunOptions, runComponent } from './run.js';
+import type { OpenKit, Surroundings } from './kit.js';
+import { reportOf } from './instance-report.js';
+import { type Balance, runComponent } from './run.js';
+import type { ConfigurationStatus, InstanceReport } from './status.js';
+import type { Tally } from './tally.js';
 
 /** How a run in the foreground ended. */
 export interface Finish {
@@ -20,20 +24,44 @@ interface OpenStore {
   readonly close: () => Promise<void>;
 }
 
+export interface ForegroundOptions {
+  readonly stop: AbortSignal;
+  /** Told when the flow is about to start. */
+  readonly running: (kit: OpenKit) => void;
+  readonly tally: () => Tally;
+}
+
 /** Runs a configuration in this process until it ends or is stopped, and returns what became of the items. */
 export async function runForeground(
   config: Config,
   around: Omit<Surroundings, 'store' | 'instance'>,
-  options: Pick<RunOptions, 'stop' | 'running'>,
+  options: ForegroundOptions,
 ): Promise<Finish> {
   const { stop } = options;
-  const open = await openStore(config, around.state, around.logger);
+  const asked = new AbortController();
+  let report: () => Promise<InstanceReport | undefined> = async () => undefined;
+  const started = around.now();
+  const handlers: Handlers = {
+    status: async () => statusOf(config, started, await open.store.retries.size(), await report()),
+    stop: async () => {
+      asked.abort();
+      return { stopping: true };
+    },
+  };
+  const open = await openStore(config, around.state, around.logger, handlers);
   try {
-    const ending = open.lost === undefined ? stop : AbortSignal.any([stop, open.lost]);
+    const ending = AbortSignal.any([stop, asked.signal, ...(open.lost === undefined ? [] : [open.lost])]);
     const balance = await runComponent(
       config,
       { ...around, store: open.store, instance: 0 },
-      { ...options, stop: ending, failFast: true },
+      {
+        stop: ending,
+        failFast: true,
+        running: (kit, balance) => {
+          report = () => reportOf(kit, balance, options.tally);
+          options.running(kit);
+        },
+      },
     );
     if (open.lost?.aborted === true && !stop.aborted) throw open.lost.reason;
     return { balance, waiting: (await open.store.retries.size()).waiting };
@@ -46,8 +74,14 @@ export async function runForeground(
  * A program that consumes owns its store: its retries must survive it. A program that posts needs one only to
  * recognise duplicates, and shares it with others that post with the same configuration.
  */
-async function openStore(config: Config, state: string, logger: Logger): Promise<OpenStore> {
+async function openStore(
+  config: Config,
+  state: string,
+  logger: Logger,
+  handlers: Handlers,
+): Promise<OpenStore> {
   const options = {
+    handlers,
     flush: config.transfer.durability === 'power',
     retryTtl: (config.queue.retryTtl ?? 0) * 1000,
     abandoned: removeAbandoned,
@@ -74,3 +108,21 @@ async function openStore(config: Config, state: string, logger: Logger): Promise
   const remote = await connectStore(state);
   return { store: remote, lost: remote.lost, close: remote.close };
 }
+
+/** The same answer as a supervisor gives, about this one process. */
+const statusOf = (
+  config: Config,
+  started: number,
+  { waiting }: { readonly waiting: number },
+  report: InstanceReport | undefined,
+): ConfigurationStatus => ({
+  program: config.program,
+  configuration: config.name ?? config.stateName,
+  mode: 'foreground',
+  pid: process.pid,
+  started,
+  retries: waiting,
+  instances: [
+    { number: 0, state: 'running', reason: '', pid: process.pid, since: started, restarts: 0, report },
+  ],
+});

@@ -1,57 +1,83 @@
 import type { Config } from '../config/config.js';
+import { messageOf } from '../errors.js';
 import { connectStore } from '../store/remote-store.js';
-import type { Surroundings } from './kit.js';
+import { reportOf } from './instance-report.js';
+import type { OpenKit, Surroundings } from './kit.js';
 import { type Balance, runComponent } from './run.js';
+import { tellParent } from './parent.js';
 import { untilSignal } from './signals.js';
-import type { InstanceReport } from './status.js';
+import type { InstanceMessage } from './status.js';
+import { keepingText } from './summary.js';
+import { type Tally, createTally } from './tally.js';
 
 /** Milliseconds between two signs of life. */
 const PULSE = 2000;
 
+/** Tells the supervisor, as long as there is one; resolves when the message is on its way. */
+export const tellSupervisor = (message: InstanceMessage): Promise<void> => tellParent(message);
+
 /**
  * One instance of a configuration that a supervisor runs: works until it is told to stop, or until the supervisor
  * is gone. Without the owner of the store nothing may be acknowledged, so it ends at once then, and the broker
- * gives what it had in hand to the next.
+ * gives what it had in hand to the next. HUP means that the log was moved away.
  */
 export async function runAsInstance(
   config: Config,
-  around: Omit<Surroundings, 'store'>,
-  numbers: { readonly unacknowledged: () => number; readonly lastDone: () => number | undefined },
+  around: Omit<Surroundings, 'store' | 'watcher'>,
+  reopenLog: () => void,
 ): Promise<Balance> {
+  const { logger } = around;
+  const signals = untilSignal({ hangUp: reopenLog });
   const store = await connectStore(around.state);
-  const signals = untilSignal();
   const orphaned = new AbortController();
   const onDisconnect = (): void => orphaned.abort();
   process.once('disconnect', onDisconnect);
-  let pulse: NodeJS.Timeout | undefined;
+  const counting = createTally(around.now);
+  const pulse = startPulse((thrown) => logger.debug(`no sign of life: ${messageOf(thrown)}`));
   try {
     return await runComponent(
       config,
-      { ...around, store },
+      { ...around, store, watcher: counting.watcher },
       {
         stop: AbortSignal.any([signals.stop, store.lost, orphaned.signal]),
         failFast: false,
         running: (kit, balance) => {
-          const tell = (): void => {
-            if (!process.connected) return;
-            const report: InstanceReport = {
-              pid: process.pid,
-              balance: balance(),
-              connections: kit.brokers.status(),
-              unacknowledged: numbers.unacknowledged(),
-              lastDone: numbers.lastDone(),
-            };
-            process.send?.(report);
-          };
-          tell();
-          pulse = setInterval(tell, PULSE);
+          logger.info(keepingText(config, kit.plan, around.state));
+          pulse.begin(() => tell(kit, balance, counting.tally));
         },
       },
     );
   } finally {
-    clearInterval(pulse);
+    pulse.end();
     process.off('disconnect', onDisconnect);
     signals.cancel();
     await store.close();
   }
+}
+
+async function tell(kit: OpenKit, balance: () => Balance, tally: () => Tally): Promise<void> {
+  await tellSupervisor({ kind: 'report', report: await reportOf(kit, balance, tally) });
+}
+
+/** Repeats something, never twice at a time. */
+function startPulse(failed: (thrown: unknown) => void): {
+  readonly begin: (work: () => Promise<void>) => void;
+  readonly end: () => void;
+} {
+  let timer: NodeJS.Timeout | undefined;
+  let busy = false;
+  return {
+    begin: (work) => {
+      const beat = (): void => {
+        if (busy) return;
+        busy = true;
+        work()
+          .catch(failed)
+          .finally(() => (busy = false));
+      };
+      beat();
+      timer = setInterval(beat, PULSE);
+    },
+    end: () => clearInterval(timer),
+  };
 }

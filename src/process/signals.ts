@@ -5,7 +5,10 @@ export interface Signals {
   readonly cancel: () => void;
 }
 
-/** Turns signals into something that can be awaited. A second INT, for the impatient, is left to the system. */
+/**
+ * Turns signals into something that can be awaited. A second INT, for the impatient, is left to the system. HUP is
+ * the end of the terminal, and of what runs in it, unless `hangUp` says what else to do.
+ */
 export function untilSignal(options: { readonly hangUp?: () => void } = {}): Signals {
   const stop = new AbortController();
   let resolve: () => void = () => undefined;
@@ -14,7 +17,7 @@ export function untilSignal(options: { readonly hangUp?: () => void } = {}): Sig
     stop.abort();
     resolve();
   };
-  const hangUp = (): void => options.hangUp?.();
+  const hangUp = (): void => (options.hangUp ?? end)();
   process.once('SIGTERM', end);
   process.once('SIGINT', end);
   process.on('SIGHUP', hangUp);

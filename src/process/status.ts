@@ -1,17 +1,28 @@
 import type { ConnectionStatus } from '../broker/connection.js';
 import type { Balance } from './run.js';
 
-/** What one instance tells its supervisor, every few seconds and when asked. JSON on the wire between them. */
+/** What one instance tells its supervisor, every few seconds. JSON on the wire between them. */
 export interface InstanceReport {
   readonly pid: number;
   readonly balance: Balance;
   /** By purpose: consume, post, record. */
   readonly connections: Readonly<Record<string, Pick<ConnectionStatus, 'state' | 'reason' | 'place'>>>;
-  /** Messages taken and not yet acknowledged; undefined before the consumer exists. */
+  /** Name of the queue; undefined for programs without one. */
+  readonly queue?: string | undefined;
+  /** Messages ready in the queue; undefined while that is not known. */
+  readonly ready?: number | undefined;
+  /** Messages taken and not yet acknowledged. */
   readonly unacknowledged: number;
   /** Milliseconds since 1970 of the last item that ended as done; undefined before the first. */
-  readonly lastDone: number | undefined;
+  readonly lastDone?: number | undefined;
+  readonly bytes: number;
 }
+
+/** From an instance to its supervisor. */
+export type InstanceMessage =
+  | { readonly kind: 'report'; readonly report: InstanceReport }
+  /** It ends, and why. */
+  | { readonly kind: 'failed'; readonly text: string };
 
 /** One instance as its supervisor sees it. */
 export interface InstanceStatus {
@@ -19,20 +30,21 @@ export interface InstanceStatus {
   readonly state: 'starting' | 'running' | 'hung' | 'restarting' | 'failed' | 'stopped';
   /** Why it is not running, or what its broker connection lacks; empty while all is well. */
   readonly reason: string;
-  readonly pid: number | undefined;
+  readonly pid?: number | undefined;
   /** Milliseconds since 1970. */
   readonly since: number;
   readonly restarts: number;
-  readonly report: InstanceReport | undefined;
+  readonly report?: InstanceReport | undefined;
 }
 
 /** The answer to `status`. */
 export interface ConfigurationStatus {
   readonly program: string;
   readonly configuration: string;
+  readonly mode: 'daemon' | 'foreground';
   readonly pid: number;
+  /** Milliseconds since 1970. */
   readonly started: number;
-  readonly queue: string | undefined;
   /** Entries of the retry list. */
   readonly retries: number;
   readonly instances: readonly InstanceStatus[];

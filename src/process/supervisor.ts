@@ -6,10 +6,10 @@ import { becomeOwner } from '../store/owner.js';
 import { type Children, createChildren } from './children.js';
 import { removeAbandoned } from './abandoned.js';
 import { untilSignal } from './signals.js';
-import type { ConfigurationStatus } from './status.js';
+import type { ConfigurationStatus, InstanceStatus } from './status.js';
 
 /** Milliseconds: the grace that instances give their transfers, and a little to say goodbye. */
-export const STOP_GRACE = 4500;
+export const STOP_GRACE = 4000;
 
 export interface SupervisorOptions {
   readonly config: Config;
@@ -21,8 +21,8 @@ export interface SupervisorOptions {
   /** Reads the configuration again; throws FatalError when it is wrong now. */
   readonly reread: () => Config;
   readonly reopenLog: () => void;
-  /** Called when requests are answered and the instances are on their way. */
-  readonly ready: () => void;
+  /** Called when requests are answered and each instance has given a sign of life, or none will. */
+  readonly ready: (instances: readonly InstanceStatus[]) => void;
   readonly now: () => number;
 }
 
@@ -33,6 +33,7 @@ export interface SupervisorOptions {
 export async function supervise(options: SupervisorOptions): Promise<void> {
   const { config, logger, now } = options;
   const started = now();
+  let isStopping = false;
   let finish: () => void = () => undefined;
   const asked = new Promise<void>((resolve) => (finish = resolve));
   const childrenOf = (current: Config): Children =>
@@ -42,6 +43,8 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
       logger,
       silence: current.running.sanityLogDead * 1000,
       now,
+      once: current.running.once,
+      allDone: () => finish(),
     });
   let children = childrenOf(config);
 
@@ -55,14 +58,19 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
       return { reloaded: false, reason: messageOf(thrown) };
     }
     logger.info(`reload: ${next.running.instances} instance(s) with the configuration as it is now`);
+    await replace(next);
+    return { reloaded: true };
+  };
+
+  const replace = async (next: Config): Promise<void> => {
     if (next.running.instances === children.status().length) {
       await children.replace(STOP_GRACE);
     } else {
       await children.stop(STOP_GRACE);
+      if (isStopping) return;
       children = childrenOf(next);
       children.start();
     }
-    return { reloaded: true };
   };
 
   const owner = await becomeOwner(options.state, {
@@ -74,9 +82,9 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
       status: async (): Promise<ConfigurationStatus> => ({
         program: config.program,
         configuration: config.name ?? config.stateName,
+        mode: 'daemon',
         pid: process.pid,
         started,
-        queue: children.status().length === 0 ? undefined : undefined,
         retries: (await owner?.store.retries.size())?.waiting ?? 0,
         instances: children.status(),
       }),
@@ -85,6 +93,12 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
         return { stopping: true };
       },
       reload,
+      // Those that had given up are tried again.
+      start: async () => {
+        children.start();
+        await children.settled();
+        return { instances: children.status() };
+      },
     },
   });
   if (owner === undefined) {
@@ -93,8 +107,12 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
   const signals = untilSignal({ hangUp: () => void reload() });
   try {
     children.start();
-    options.ready();
-    await Promise.race([asked, signals.ended]);
+    await Promise.race([children.settled(), asked, signals.ended]);
+    const instances = children.status();
+    options.ready(instances);
+    // When not one can work, there is nothing to supervise: the reason has been told.
+    if (!instances.every(({ state }) => state === 'failed')) await Promise.race([asked, signals.ended]);
+    isStopping = true;
     logger.info('stopping');
     await children.stop(STOP_GRACE);
   } finally {

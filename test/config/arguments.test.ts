@@ -51,7 +51,7 @@ describe('options', () => {
     ['-a strat c', /strat: is no action\. Did you mean start\?/],
     ['strat c', /strat: is no action/],
     ['c', /c: an action is missing\. Write sr_subscribe start c/],
-    ['start c d', /d: one word too many/],
+    ['show c d', /d: one word too many/],
     ['-b amqp://h start', /start: a broker was given and no configuration/],
     ['foreground', /foreground: nothing to run/],
     ['-c a -c b start', /named twice/],

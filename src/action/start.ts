@@ -1,0 +1,75 @@
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config/config.js';
+import { makeDirectories } from '../config/directories.js';
+import { logFileOf } from '../process/daemon-log.js';
+import { launchSupervisor } from '../process/launch.js';
+import { type Places, placesOf, readOrder } from '../process/order.js';
+import { askStart, askStatus } from '../process/reach.js';
+import { refuseUnavailable, requireComponent } from '../process/run.js';
+import type { InstanceStatus } from '../process/status.js';
+import { type Call, type Run, orderOf } from './action.js';
+import { chosenNames, forEach } from './chosen.js';
+
+/** Compiled beside this folder; given as a path because it is started, not imported. */
+const ENTRY = fileURLToPath(new URL('../cli/daemon.js', import.meta.url));
+
+/** Starts daemons; one that runs already is left, but for instances of it that had given up. */
+export const start: Run = async (call) => forEach(call, chosenNames(call), (name) => startOne(call, name));
+
+export async function startOne(call: Call, name: string): Promise<number> {
+  const { host, terminal, program } = call;
+  const order = orderOf(call, name);
+  const config = readOrder(order, host);
+  refuseUnavailable(config, requireComponent(config));
+  const title = `${program} ${config.name ?? name}`;
+  const places = placesOf(config, host);
+  if (config.running.dryRun) {
+    await terminal.write(`${title}: would start ${config.running.instances} instance(s)`);
+    return 0;
+  }
+  const running = await askStatus(places.state);
+  if (running !== undefined) return left(call, title, places, running);
+  makeDirectories(places.directories);
+  const log = logFileOf(config, host, 0);
+  const instances = await launchSupervisor({ order, entry: ENTRY, log, logMode: config.running.chmodLog });
+  return tell(call, title, config, instances);
+}
+
+async function left(
+  { terminal }: Call,
+  title: string,
+  places: Places,
+  running: Exclude<Awaited<ReturnType<typeof askStatus>>, undefined>,
+): Promise<number> {
+  if (running === 'silent') {
+    terminal.note(`${title}: runs and does not answer; see its log, or stop it first\n`);
+    return 1;
+  }
+  if (running.mode === 'foreground') {
+    terminal.note(`${title}: runs in the foreground, process ${running.pid}\n`);
+    return 1;
+  }
+  const missing = running.instances.filter(({ pid }) => pid === undefined).length;
+  if (missing > 0) await askStart(places.state);
+  await terminal.write(
+    missing === 0 ? `${title}: is running already` : `${title}: ${missing} instance(s) started again`,
+  );
+  return 0;
+}
+
+/** Says how the instances are; fails when one of them is not up. */
+async function tell(
+  { terminal, host }: Call,
+  title: string,
+  config: Config,
+  instances: readonly InstanceStatus[],
+): Promise<number> {
+  const bad = instances.filter(({ state }) => state !== 'running' && state !== 'stopped');
+  if (bad.length === 0) {
+    await terminal.write(`${title}: started, ${instances.length} instance(s)`);
+    return 0;
+  }
+  for (const { number, reason } of bad)
+    terminal.note(`${title}: instance ${number}: ${reason}; see ${logFileOf(config, host, number)}\n`);
+  return 1;
+}

@@ -1,0 +1,161 @@
+import { messageOf } from '../errors.js';
+import { readOrder } from '../process/order.js';
+import { askStatus } from '../process/reach.js';
+import type { ConfigurationStatus, InstanceReport } from '../process/status.js';
+import { type Call, type Run, orderOf } from './action.js';
+import { chosenNames, located } from './chosen.js';
+
+/** One configuration, as status shows it. */
+interface Row {
+  readonly configuration: string;
+  readonly state: 'running' | 'foreground' | 'partial' | 'stopped' | 'silent' | 'broken';
+  readonly reason: string;
+  readonly running: number;
+  readonly expected: number;
+  readonly queue: string | undefined;
+  readonly ready: number | undefined;
+  readonly unacknowledged: number;
+  readonly retries: number;
+  /** Milliseconds since 1970. */
+  readonly lastTransfer: number | undefined;
+  readonly details: ConfigurationStatus | undefined;
+}
+
+/** Exit codes of status: all running, some missing, all stopped. */
+const ALL_RUNNING = 0;
+const SOME_MISSING = 1;
+const ALL_STOPPED = 3;
+
+/** How configurations are, by asking those who run them. */
+export const status: Run = async (call) => {
+  const rows = await Promise.all(chosenNames(call).map((name) => rowOf(call, name)));
+  const { terminal } = call;
+  if (call.json) await terminal.write(JSON.stringify(rows.map(plain), undefined, 2));
+  else for (const line of table(rows)) await terminal.write(line);
+  const isUp = ({ state }: Row): boolean => state === 'running' || state === 'foreground';
+  if (rows.every(isUp)) return ALL_RUNNING;
+  return rows.some(({ state }) => state !== 'stopped') ? SOME_MISSING : ALL_STOPPED;
+};
+
+async function rowOf(call: Call, named: string): Promise<Row> {
+  const { name, state, problem } = located(call, named);
+  const answer = await askStatus(state);
+  if (answer === undefined) return idle(call, name, problem);
+  if (answer === 'silent') {
+    return { ...nothing, configuration: name, state: 'silent', reason: 'its process does not answer' };
+  }
+  const { instances } = answer;
+  const reports = instances.flatMap(({ report }) => (report === undefined ? [] : [report]));
+  const running = instances.filter((one) => one.state === 'running').length;
+  const complete = answer.mode === 'daemon' ? 'running' : 'foreground';
+  return {
+    configuration: name,
+    state: running === instances.length ? complete : 'partial',
+    reason: instances.find(({ reason }) => reason !== '')?.reason ?? '',
+    running,
+    expected: instances.length,
+    queue: reports[0]?.queue,
+    ready: reports.find(({ ready }) => typeof ready === 'number')?.ready,
+    unacknowledged: sum(reports.map(({ unacknowledged }) => unacknowledged)),
+    retries: answer.retries,
+    lastTransfer: latest(reports),
+    details: answer,
+  };
+}
+
+const nothing = {
+  reason: '',
+  running: 0,
+  expected: 0,
+  queue: undefined,
+  ready: undefined,
+  unacknowledged: 0,
+  retries: 0,
+  lastTransfer: undefined,
+  details: undefined,
+} as const;
+
+/** Nobody runs it: how many instances are missing stands in the configuration. */
+function idle(call: Call, name: string, problem: string | undefined): Row {
+  try {
+    if (problem !== undefined) throw new Error(problem);
+    const expected = readOrder(orderOf(call, name), call.host).running.instances;
+    return { ...nothing, configuration: name, state: 'stopped', expected };
+  } catch (thrown) {
+    return { ...nothing, configuration: name, state: 'broken', reason: messageOf(thrown) };
+  }
+}
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+function latest(reports: readonly InstanceReport[]): number | undefined {
+  const moments = reports.flatMap(({ lastDone }) => (typeof lastDone === 'number' ? [lastDone] : []));
+  return moments.length === 0 ? undefined : Math.max(...moments);
+}
+
+const dateOf = (moment: number | undefined): string | undefined =>
+  moment === undefined ? undefined : new Date(moment).toISOString();
+
+/** The balances of all instances together. */
+function balanceOf({ details }: Row): Readonly<Record<string, number>> {
+  const total: Record<string, number> = {};
+  for (const { report } of details?.instances ?? []) {
+    if (report === undefined) continue;
+    const { done, ...counts } = report.balance;
+    const all = { ...counts, done: sum(Object.values(done)) };
+    for (const [name, count] of Object.entries(all)) total[name] = (total[name] ?? 0) + count;
+  }
+  return total;
+}
+
+function balanceText(row: Row): string {
+  const total = balanceOf(row);
+  const taken = total['taken'];
+  if (taken === undefined) return '-';
+  const parts = [
+    ['done', total['done']],
+    ['rejected', total['dropped']],
+    ['refused', total['refused']],
+    ['failed', total['failed']],
+    ['in hand', total['inHand']],
+  ] as const;
+  const shown = parts.filter(([name, count]) => name === 'done' || (count ?? 0) > 0);
+  return `${taken} taken = ${shown.map(([name, count]) => `${count ?? 0} ${name}`).join(' + ')}`;
+}
+
+function table(rows: readonly Row[]): string[] {
+  if (rows.length === 0) return ['no configurations'];
+  const cells = rows.map((row) => [
+    row.configuration,
+    row.state,
+    `${row.running}/${row.expected}`,
+    row.ready === undefined ? '-' : String(row.ready),
+    String(row.unacknowledged),
+    String(row.retries),
+    dateOf(row.lastTransfer)?.slice(0, 19).replace('T', ' ') ?? '-',
+    [balanceText(row), row.reason].filter((text) => text !== '' && text !== '-').join('; '),
+  ]);
+  const head = ['CONFIGURATION', 'STATE', 'INST', 'QUEUE', 'UNACK', 'RETRY', 'LAST (UTC)', 'BALANCE, REASON'];
+  const all = [head, ...cells];
+  const widths = head.map((_, column) => Math.max(...all.map((line) => (line[column] ?? '').length)));
+  return all.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+const plain = (row: Row): Record<string, unknown> => ({
+  configuration: row.configuration,
+  state: row.state,
+  reason: row.reason,
+  instances: { running: row.running, expected: row.expected },
+  queue: row.queue ?? null,
+  ready: row.ready ?? null,
+  unacknowledged: row.unacknowledged,
+  retries: row.retries,
+  last_transfer: dateOf(row.lastTransfer) ?? null,
+  balance: balanceOf(row),
+  details: row.details ?? null,
+});

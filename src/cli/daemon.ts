@@ -1,0 +1,15 @@
+/** Where daemon processes begin: supervisors and their instances. See process/launch.ts. */
+import { fileURLToPath } from 'node:url';
+import { runDaemon } from '../process/daemon.js';
+import { findHost } from '../process/host.js';
+import { awaitCommission } from '../process/parent.js';
+import { endProcess, explain } from './exit.js';
+
+try {
+  const commission = await awaitCommission();
+  const entry = fileURLToPath(import.meta.url);
+  endProcess(commission === undefined ? 2 : await runDaemon(commission, await findHost(), entry));
+} catch (thrown) {
+  process.stderr.write(`${explain(thrown)}\n`);
+  endProcess(1);
+}

@@ -1,0 +1,114 @@
+import type { Config } from '../config/config.js';
+import { FatalError, messageOf } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { logFileOf } from './daemon-log.js';
+import { createFailures } from './failures.js';
+import type { Host } from './host.js';
+import { runAsInstance, tellSupervisor } from './instance.js';
+import { type Commission, type LaunchResult, launchDaemon } from './launch.js';
+import { type LineSink, openLogFile } from './log-file.js';
+import { createLogger } from './log.js';
+import { placesOf, readOrder, titleOf } from './order.js';
+import { refuseUnavailable, requireComponent } from './run.js';
+import { tellParent } from './parent.js';
+import { supervise } from './supervisor.js';
+import { outfitOf, sayWarnings } from './surroundings.js';
+
+/** Works off a commission, and returns the exit code. `entry` is the file to start further processes with. */
+export async function runDaemon({ order, number }: Commission, host: Host, entry: string): Promise<number> {
+  process.title = `${titleOf(order)} ${number === 0 ? 'supervisor' : number}`;
+  let logger: Logger | undefined;
+  try {
+    const config = readOrder(order, host);
+    refuseUnavailable(config, requireComponent(config));
+    const sink = openLogOf(config, host, number);
+    logger = await loggerOf(config, number, sink);
+    if (number > 0) await work(config, host, logger, sink, number);
+    else await lead({ order, number }, config, host, logger, sink, entry);
+    return 0;
+  } catch (thrown) {
+    const exitCode = thrown instanceof FatalError ? thrown.exitCode : 1;
+    const text = messageOf(thrown);
+    logger?.critical(thrown instanceof FatalError ? text : `unexpected failure: ${stackOf(thrown)}`);
+    if (number > 0) await tellSupervisor({ kind: 'failed', text });
+    else await tellLauncher({ kind: 'failed', text, exitCode });
+    return exitCode;
+  }
+}
+
+const stackOf = (thrown: unknown): string =>
+  thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+
+const tellLauncher = (result: LaunchResult): Promise<void> => tellParent(result);
+
+function openLogOf(config: Config, host: Host, number: number): LineSink {
+  const { chmodLog, logrotate, logrotateInterval } = config.running;
+  return openLogFile({
+    path: logFileOf(config, host, number),
+    mode: chmodLog,
+    keep: logrotate,
+    interval: logrotateInterval * 1000,
+    now: Date.now,
+  });
+}
+
+const loggerOf = (config: Config, instance: number, sink: LineSink): Promise<Logger> =>
+  createLogger({
+    level: config.running.loglevel,
+    format: config.running.logFormat === 'json' ? 'json' : 'text',
+    write: sink.write,
+    base: { program: config.program, configuration: config.name, instance },
+  });
+
+async function work(
+  config: Config,
+  host: Host,
+  logger: Logger,
+  sink: LineSink,
+  number: number,
+): Promise<void> {
+  sayWarnings(config, logger);
+  const around = {
+    ...outfitOf(config, host, logger),
+    instance: number,
+    // What a program in the foreground prints goes to the log of a daemon.
+    write: async (line: string) => sink.write(`${line}\n`),
+    colour: (_code: number, text: string) => text,
+    failures: createFailures(logger),
+    paths: config.posting.path,
+  };
+  await runAsInstance(config, around, sink.reopen);
+}
+
+async function lead(
+  { order }: Commission,
+  config: Config,
+  host: Host,
+  logger: Logger,
+  sink: LineSink,
+  entry: string,
+): Promise<void> {
+  logger.info(`${titleOf(order)}: version ${host.version}, ${config.running.instances} instance(s)`);
+  await supervise({
+    config,
+    state: placesOf(config, host).state,
+    logger,
+    spawn: (number) =>
+      launchDaemon({
+        order,
+        number,
+        entry,
+        log: logFileOf(config, host, number),
+        logMode: config.running.chmodLog,
+        detached: false,
+      }),
+    reread: () => {
+      const next = readOrder(order, host);
+      refuseUnavailable(next, requireComponent(next));
+      return next;
+    },
+    reopenLog: sink.reopen,
+    ready: (instances) => void tellLauncher({ kind: 'ready', instances }),
+    now: Date.now,
+  });
+}

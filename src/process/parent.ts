@@ -1,0 +1,15 @@
+import type { Commission } from './launch.js';
+
+/** Waits for the commission that a parent gives to a daemon; undefined when it went away without one. */
+export const awaitCommission = (): Promise<Commission | undefined> =>
+  new Promise((resolve) => {
+    process.once('message', (message) => resolve(message as Commission));
+    process.once('disconnect', () => resolve(undefined));
+  });
+
+/** Tells whoever started this process, if anybody still listens; resolves when the message is on its way. */
+export const tellParent = (message: object): Promise<void> =>
+  new Promise((resolve) => {
+    if (process.send === undefined || !process.connected) resolve();
+    else process.send(message, undefined, undefined, () => resolve());
+  });
