@@ -134,10 +134,16 @@ export const consumers: readonly ComponentName[] = [
   'report',
   'cpump',
 ];
+/** Consumers of announcements: those of delivery records are left out. */
+export const receivers: readonly ComponentName[] = consumers.filter((name) => name !== 'report');
 export const downloaders: readonly ComponentName[] = ['subscribe', 'sarra'];
 export const movers: readonly ComponentName[] = ['subscribe', 'sarra', 'sender'];
 export const walkers: readonly ComponentName[] = ['post', 'watch', 'cpost'];
 export const announcers: readonly ComponentName[] = [...walkers, 'poll'];
+/** Everything that has to do with announcements, and with what they announce. */
+export const carriers: readonly ComponentName[] = everywhere.filter((name) => name !== 'report');
+/** Everything that may run on its own, with a log of its own: what posts and ends does not. */
+export const daemons: readonly ComponentName[] = everywhere.filter((name) => name !== 'post');
 /** Everything that posts. */
 export const posters: readonly ComponentName[] = [
   ...announcers,

@@ -1,50 +1,50 @@
-import { downloaders, group, option } from '../option.js';
+import { downloaders, group, option, walkers } from '../option.js';
 import { filename, strip } from '../special-values.js';
 import { boolean, directory as directoryPath, optionalText, text } from '../values.js';
 
-const placed = [...downloaders, 'sender', 'poll', 'post', 'watch', 'cpost'] as const;
+const arrivals = [...downloaders, 'sender', 'poll'] as const;
 
 /** Where a file goes and what it is called: state, in force for the rules that follow. */
 export const placement = group({
   directory: option({
     type: directoryPath,
     default: undefined,
-    components: [...downloaders, 'sender', 'poll'],
+    components: arrivals,
     repeat: 'state',
     help: 'Target directory of the rules that follow; for poll the directory to list.',
   }),
   mirror: option({
     type: boolean,
     default: false,
-    components: placed,
+    components: arrivals,
     repeat: 'state',
     help: 'Recreate the announced directories below the target directory.',
   }),
   strip: option({
     type: strip,
     default: 0,
-    components: placed,
+    components: [...arrivals, ...walkers],
     repeat: 'state',
     help: 'Number of leading directories to drop, or a pattern whose first match is removed.',
   }),
   flatten: option({
     type: text,
     default: '/',
-    components: placed,
+    components: arrivals,
     repeat: 'state',
     help: 'Join the directories into the file name by this text; / is off.',
   }),
   filename: option({
     type: filename,
     default: undefined,
-    components: placed,
+    components: arrivals,
     repeat: 'state',
     help: 'How the file is named, such as WHATFN or DESTFN=name.',
   }),
   destfn_script: option({
     type: optionalText,
     default: undefined,
-    components: placed,
+    components: arrivals,
     help: 'Plugin that has the last word on the file name.',
   }),
 });

@@ -1,4 +1,4 @@
-import { announcers, everywhere, group, option, posters, walkers } from '../option.js';
+import { announcers, carriers, group, option, posters, walkers } from '../option.js';
 import { headerChanges, parts, sum, suppression } from '../special-values.js';
 import {
   boolean,
@@ -16,16 +16,7 @@ import {
   urls,
 } from '../values.js';
 
-const filters = [
-  'subscribe',
-  'sarra',
-  'sender',
-  'shovel',
-  'winnow',
-  'report',
-  'cpump',
-  ...announcers,
-] as const;
+const filters = ['subscribe', 'sarra', 'sender', 'shovel', 'winnow', 'cpump', ...announcers] as const;
 
 /** Announcing files: where to, under which names, and what is announced. */
 export const posting = group({
@@ -158,7 +149,7 @@ export const posting = group({
   header: option({
     type: headerChanges,
     default: [],
-    components: everywhere,
+    components: carriers,
     repeat: 'accumulate',
     help: 'Add a header where it is absent, or remove it with NAME=None.',
   }),

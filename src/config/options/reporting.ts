@@ -1,6 +1,9 @@
-import { consumers, everywhere, group, option } from '../option.js';
+import { consumers, everywhere, group, option, receivers, walkers } from '../option.js';
 import { administrator } from '../special-values.js';
 import { boolean, count, oneOf, optionalText, url } from '../values.js';
+
+/** Who may act for the pump, or lets records travel. */
+const managed = everywhere.filter((name) => !walkers.includes(name));
 
 /** Reports, and the administration of a pump. */
 export const reporting = group({
@@ -15,7 +18,7 @@ export const reporting = group({
   report_exchange: option({
     type: optionalText,
     default: undefined,
-    components: consumers,
+    components: receivers,
     aliases: ['lx', 'le'],
     oldSpellings: ['log_exchange'],
     help: 'Exchange reports are sent to.',
@@ -35,13 +38,13 @@ export const reporting = group({
   admin: option({
     type: administrator(url),
     default: undefined,
-    components: everywhere,
+    components: managed,
     help: 'Account that administers the broker.',
   }),
   feeder: option({
     type: url,
     default: undefined,
-    components: everywhere,
+    components: managed,
     aliases: ['manager'],
     help: 'Account of the pump itself, used by its own components.',
   }),

@@ -1,4 +1,4 @@
-import { consumers, downloaders, everywhere, group, option } from '../option.js';
+import { carriers, consumers, daemons, downloaders, everywhere, group, option } from '../option.js';
 import { hostState, level } from '../special-values.js';
 import {
   boolean,
@@ -60,28 +60,28 @@ export const running = group({
   log: option({
     type: noneOr(path),
     default: undefined,
-    components: everywhere,
+    components: daemons,
     aliases: ['l'],
     help: 'Directory of the log files.',
   }),
   logrotate: option({
     type: days,
     default: 5,
-    components: everywhere,
+    components: daemons,
     aliases: ['lr', 'logdays', 'ld'],
     help: 'Number of rotated log files kept.',
   }),
   logrotate_interval: option({
     type: duration,
     default: 86400,
-    components: everywhere,
+    components: daemons,
     aliases: ['lri'],
     help: 'Period of log rotation; one day rotates at midnight.',
   }),
   chmod_log: option({
     type: mode,
     default: 0o600,
-    components: everywhere,
+    components: daemons,
     aliases: ['default_log_mode', 'dlm'],
     help: 'Permissions of log files.',
   }),
@@ -114,7 +114,7 @@ export const running = group({
   lanes: option({
     type: count(1),
     default: 8,
-    components: everywhere,
+    components: carriers,
     help: 'Items in hand at once inside one instance.',
   }),
   once: option({
@@ -133,7 +133,7 @@ export const running = group({
   sanity_log_dead: option({
     type: duration,
     default: 450,
-    components: everywhere,
+    components: daemons,
     aliases: ['sld'],
     help: 'Silence of the log after which an instance counts as hung.',
   }),

@@ -1,4 +1,13 @@
-import { announcers, consumers, downloaders, everywhere, group, option } from '../option.js';
+import {
+  announcers,
+  carriers,
+  consumers,
+  downloaders,
+  everywhere,
+  group,
+  option,
+  receivers,
+} from '../option.js';
 import { eventList } from '../special-values.js';
 import { boolean, list, oneOf, optionalText, pair } from '../values.js';
 
@@ -29,20 +38,20 @@ export const selection = group({
   source_from_exchange: option({
     type: boolean,
     default: false,
-    components: consumers,
+    components: receivers,
     aliases: ['sfe'],
     help: 'The name of the exchange, not the message, says who the source is.',
   }),
   source: option({
     type: optionalText,
     default: undefined,
-    components: everywhere,
+    components: carriers,
     help: 'Value of the source header of messages that have none.',
   }),
   cluster: option({
     type: optionalText,
     default: undefined,
-    components: everywhere,
+    components: carriers,
     aliases: ['cl', 'from_cluster', 'fc'],
     help: 'Name of this pump, the from_cluster header.',
   }),
@@ -63,7 +72,7 @@ export const selection = group({
   to: option({
     type: list,
     default: [],
-    components: everywhere,
+    components: carriers,
     help: 'Pumps the data is meant for, the to_clusters header.',
   }),
   events: option({

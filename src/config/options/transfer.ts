@@ -1,4 +1,4 @@
-import { downloaders, everywhere, group, movers, option, walkers } from '../option.js';
+import { carriers, downloaders, group, movers, option, walkers } from '../option.js';
 import { inflight } from '../special-values.js';
 import { boolean, count, directory, duration, mode, oneOf, rate, size, url } from '../values.js';
 
@@ -14,7 +14,7 @@ export const transfer = group({
   document_root: option({
     type: directory,
     default: undefined,
-    components: everywhere,
+    components: carriers,
     aliases: ['dr'],
     help: 'Old spelling of post_base_dir, base_dir or directory, by component.',
   }),
@@ -35,7 +35,7 @@ export const transfer = group({
   delete: option({
     type: boolean,
     default: false,
-    components: [...downloaders, 'post', 'watch', 'poll'],
+    components: [...downloaders, 'watch', 'poll'],
     help: 'Remove the file at its origin after it was fetched.',
   }),
   inplace: option({
@@ -61,7 +61,7 @@ export const transfer = group({
   bufsize: option({
     type: size,
     default: 2 ** 20,
-    components: everywhere,
+    components: carriers,
     help: 'Size of the buffers of a transfer.',
   }),
   kbytes_ps: option({
@@ -93,14 +93,14 @@ export const transfer = group({
   preserve_mode: option({
     type: boolean,
     default: true,
-    components: everywhere,
+    components: carriers,
     aliases: ['pm'],
     help: 'Carry and apply permissions.',
   }),
   preserve_time: option({
     type: boolean,
     default: true,
-    components: everywhere,
+    components: carriers,
     aliases: ['pt'],
     help: 'Carry and apply modification times.',
   }),
@@ -125,7 +125,7 @@ export const transfer = group({
   durability: option({
     type: oneOf('process', 'power'),
     default: 'process',
-    components: everywhere,
+    components: carriers,
     help: 'What results survive: the death of a process, or of the power supply.',
   }),
   xattr_disable: option({
@@ -133,7 +133,8 @@ export const transfer = group({
     default: false,
     components: [...downloaders, ...walkers],
     aliases: ['xattr_disabled', 'xd'],
-    help: 'Keep no checksums in extended attributes.',
+    ignored: 'no checksums are kept in extended attributes',
+    help: 'Keep no checksums in extended attributes; always so.',
   }),
   recompute_chksum: option({
     type: boolean,
