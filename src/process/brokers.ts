@@ -1,6 +1,6 @@
-import type { BrokerAddress, Consumer, Publisher } from '../broker/broker.js';
+import type { BrokerAddress, Publisher } from '../broker/broker.js';
 import { type BrokerConnection, type ConnectionStatus, connectBroker } from '../broker/connection.js';
-import { openConsumer } from '../broker/consumer.js';
+import { type QueueConsumer, openConsumer } from '../broker/consumer.js';
 import { openPublisher } from '../broker/publisher.js';
 import type { QueuePlan, RememberedBindings } from '../broker/queue-plan.js';
 import { openTopology } from '../broker/topology.js';
@@ -22,7 +22,7 @@ export interface BrokerOptions {
 
 /** The connections of one process: opened when first asked for, closed together. */
 export interface Brokers {
-  readonly consumer: (plan: QueuePlan, remembered: RememberedBindings | undefined) => Consumer;
+  readonly consumer: (plan: QueuePlan, remembered: RememberedBindings | undefined) => QueueConsumer;
   /** To the broker that we post to. */
   readonly publisher: () => Publisher;
   /** Records go to the broker that the announcements come from, over a connection of their own: a broker that

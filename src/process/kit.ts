@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { BrokerAddress, Consumer, Publisher } from '../broker/broker.js';
+import type { BrokerAddress, Publisher } from '../broker/broker.js';
+import type { QueueConsumer } from '../broker/consumer.js';
 import type { QueuePlan } from '../broker/queue-plan.js';
 import { openTopology } from '../broker/topology.js';
 import type { Kit } from '../component/component.js';
@@ -46,7 +47,7 @@ export interface OpenKit extends Kit {
   /** The queue of this process; undefined for programs that only post. */
   readonly plan: QueuePlan | undefined;
   /** The consumer, once the recipe has asked for it. */
-  readonly opened: () => Consumer | undefined;
+  readonly opened: () => QueueConsumer | undefined;
   readonly close: () => Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 import { componentNamed } from '../component/all.js';
 import type { Component } from '../component/component.js';
+import { refuseOptions, refuseUncalledHooks, withoutEffect } from '../component/refuse.js';
 import type { Config } from '../config/config.js';
 import { FatalError, RetryableError } from '../errors.js';
 import { exchangesOf } from './exchanges.js';
@@ -28,14 +29,23 @@ export async function runComponent(
   const kit = await openKit(config, around, options.stop);
   try {
     const flow = component.build(config, kit);
+    for (const text of withoutEffect(config, component.withoutEffect)) kit.logger.warning(text);
     if (options.failFast) await meetBrokers(kit, config, options.stop);
     await declareExchanges(kit, config, options.stop);
     options.running?.(kit, flow.balance);
     await flow.run(options.stop);
+    if (config.running.once) requireConsumed(kit);
     return flow.balance();
   } finally {
     await kit.close();
   }
+}
+
+/** An empty queue means nothing when the queue is not bound as it should be: who runs once must hear of it. */
+function requireConsumed(kit: OpenKit): void {
+  const reason = kit.opened()?.status().reason ?? '';
+  if (reason !== '')
+    throw new FatalError(`the queue is not as configured, so messages may be missing: ${reason}`);
 }
 
 /** The recipe of a configuration. Throws FatalError while nobody has written it. */
@@ -50,17 +60,10 @@ export function requireComponent(config: Config): Component {
   );
 }
 
-const switchedOff = /^(off|no|none|false|0|)$/i;
-
 /** Options that would be silently without effect are errors. Throws FatalError naming the line. */
 export function refuseUnavailable(config: Config, component: Component): void {
-  for (const [option, why] of Object.entries(component.refused)) {
-    const written = config.origins.get(option as Parameters<typeof config.origins.get>[0]);
-    if (written === undefined || ['default', 'preset'].includes(written.origin.file)) continue;
-    if (switchedOff.test(written.text.trim())) continue;
-    const { file, line } = written.origin;
-    throw new FatalError(`${file}:${line}: ${option}: ${why}. Remove the line`, { exitCode: 2 });
-  }
+  refuseOptions(config, component.refused);
+  refuseUncalledHooks(config);
 }
 
 /** A refusal by the broker ends a program in the foreground; an outage is waited out. */
