@@ -1,5 +1,6 @@
 import type { Consumer, Publisher } from '../broker/broker.js';
 import type { Config } from '../config/config.js';
+import type { OptionName } from '../config/options/index.js';
 import type { Root } from '../file/inside.js';
 import type { Found } from '../flow/posted.js';
 import type { Flow } from '../flow/recipe.js';
@@ -58,7 +59,9 @@ export interface Component {
   readonly name: Config['component'];
   /** One line for help and manual pages. */
   readonly summary: string;
-  /** Options of its groups that it cannot honour, and why: a configuration that sets one is refused. */
-  readonly refused: Readonly<Record<string, string>>;
+  /** Options that it cannot honour, and why: a configuration that switches one on is refused. */
+  readonly refused: Readonly<Partial<Record<OptionName, string>>>;
+  /** Options that it accepts and that change nothing yet, and why: said when it starts. */
+  readonly withoutEffect: Readonly<Partial<Record<OptionName, string>>>;
   readonly build: (config: Config, kit: Kit) => Flow;
 }

@@ -16,8 +16,10 @@ export const log: Component = {
     save: 'saving messages to a file is not available yet',
     restore: 'restoring messages from a file is not available yet',
     vip: 'waiting for an address is not available yet',
-    report_back: 'there are no records about records',
+    save_file: 'saving messages to a file is not available yet',
+    exchange_split: 'only winnow reads split exchanges',
   },
+  withoutEffect: {},
   build: (config, kit) =>
     from(
       queue(kit.consumer(), kit.store.retries, queueOptions(config, kit)),

@@ -15,6 +15,7 @@ import { exitCode } from '../stage/settle/exit-code.js';
 import type { Component, Kit } from './component.js';
 import { GRACE, dedupeOptions } from './consuming.js';
 import { announceOptions, describeOptions } from './posting.js';
+import { refuseLaterFormat, refuseUnknownSum, writtenAt } from './refuse.js';
 
 /** Posts waiting for the broker at once: confirms come back in batches, so many must be on their way. */
 const POSTS_IN_HAND = 500;
@@ -37,14 +38,19 @@ export const post: Component = {
     sleep: 'watching a tree is the work of sr_watch, which is not available yet; leave sleep at 0',
     spool: 'keeping posts on disk while the broker is away is not available yet',
     inline: 'content inside of messages needs v03, which is only read',
+    inline_encoding: 'content inside of messages needs v03, which is only read',
+    inline_max: 'content inside of messages needs v03, which is only read',
     randomize: 'only whole files are announced so far, so there are no blocks to shuffle',
     reconnect: 'only whole files are announced so far',
     quiet: 'only a watcher can wait for a file to be complete',
     restore_to_queue: 'restoring messages to a queue is not available yet',
     on_watch: 'watching a tree is the work of sr_watch, which is not available yet',
   },
+  withoutEffect: {},
   build: (config, kit) => {
     refuseBlocks(config);
+    refuseLaterFormat(config);
+    refuseUnknownSum(config);
     const { posting } = config;
     const dedupes = dedupeOptions(config);
     return from(tree(treeOptions(config, kit)), paceOf(config), kit.logger)
@@ -68,8 +74,8 @@ export const post: Component = {
 /** Blocks come later: who asks for them is told, instead of getting something else. */
 function refuseBlocks(config: Config): void {
   for (const name of ['blocksize', 'parts'] as const) {
-    const written = config.origins.get(name);
-    if (written === undefined || ['default', 'preset'].includes(written.origin.file)) continue;
+    const written = writtenAt(config, name);
+    if (written === undefined) continue;
     if (config.posting.blocksize === 1) continue;
     const { file, line } = written.origin;
     const remedy = 'Only whole files are announced so far: write blocksize 1, or remove the line';

@@ -30,6 +30,7 @@ import {
   selectOptions,
 } from './consuming.js';
 import { announceOptions } from './posting.js';
+import { refuseLaterFormat } from './refuse.js';
 
 export const subscribe: Component = {
   name: 'subscribe',
@@ -37,17 +38,26 @@ export const subscribe: Component = {
   refused: {
     save: 'saving messages to a file is not available yet',
     restore: 'restoring messages from a file is not available yet',
+    save_file: 'saving messages to a file is not available yet',
     vip: 'waiting for an address is not available yet',
     exchange_split: 'only winnow reads split exchanges',
     inline: 'content inside of messages needs v03, which is only read',
+    inline_encoding: 'content inside of messages needs v03, which is only read',
+    inline_max: 'content inside of messages needs v03, which is only read',
+    spool: 'keeping posts on disk while the broker is away is not available yet',
     on_data: 'changing data on its way is not available',
     do_download: 'replacing the download is not available yet',
     do_task: 'replacing the transfer is not available yet',
     delete: 'removing the upstream file is not available yet',
     source_from_exchange: 'only a pump may decide who the source is',
-    destination: 'use sr_sender to send',
   },
-  build: (config, kit) => (config.selection.notifyOnly ? notify(config, kit) : download(config, kit)),
+  withoutEffect: {
+    inplace: 'files announced in blocks are not assembled yet, others are never written in place',
+  },
+  build: (config, kit) => {
+    if (config.posting.postBroker.length > 0) refuseLaterFormat(config);
+    return config.selection.notifyOnly ? notify(config, kit) : download(config, kit);
+  },
 };
 
 /** The door and the choice: what every form of subscribing begins with. */

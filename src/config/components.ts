@@ -118,8 +118,8 @@ export const components: Readonly<Record<ComponentName, ComponentFacts>> = {
     posts: 'never',
     generatedQueue: true,
     required: ['broker'],
-    presets: { report_back: 'off', topic_prefix: 'v02.report' },
-    forced: { notify_only: 'on', instances: '1' },
+    presets: { topic_prefix: 'v02.report' },
+    forced: { notify_only: 'on', instances: '1', report_back: 'off' },
   },
   poll: {
     ...walker,

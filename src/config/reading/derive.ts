@@ -81,7 +81,7 @@ function derivePosting(settings: Settings): void {
     }
   }
   if (!isExplicit(settings, 'post_topic_prefix'))
-    derive(settings, 'post_topic_prefix', consumes ? valueOf(settings, 'topic_prefix') : 'v02.post');
+    derive(settings, 'post_topic_prefix', usualPostPrefix(settings));
   const destination = valueOf(settings, 'destination');
   if (
     (name === 'sender' || name === 'poll') &&
@@ -91,6 +91,13 @@ function derivePosting(settings: Settings): void {
     derive(settings, 'post_base_url', [destination]);
   const host = hostOf(broker);
   if (!isExplicit(settings, 'to') && host !== undefined) derive(settings, 'to', [host]);
+}
+
+/** The prefix that is read, in the format that is written; `topic_prefix` is the older name of those who only post. */
+function usualPostPrefix(settings: Settings): string | undefined {
+  const prefix = valueOf(settings, 'topic_prefix');
+  if (settings.facts.consumes) return prefix?.replace(/^v03(?:\.post)?(?=\.|$)/, 'v02.post');
+  return isExplicit(settings, 'topic_prefix') ? prefix : 'v02.post';
 }
 
 const refused: Partial<Record<string, readonly OptionName[]>> = {
