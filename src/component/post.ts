@@ -8,10 +8,10 @@ import { hook } from '../plugin/hook.js';
 import { announce } from '../stage/announce.js';
 import { blocks } from '../stage/blocks.js';
 import { choose } from '../stage/choose.js';
-import { commit } from '../stage/commit.js';
 import { dedupe } from '../stage/dedupe.js';
 import { describe } from '../stage/describe.js';
 import { exitCode } from '../stage/settle/exit-code.js';
+import { remember } from '../stage/settle/remember.js';
 import type { Component, Kit } from './component.js';
 import { GRACE, dedupeOptions } from './consuming.js';
 import { announceOptions, describeOptions } from './posting.js';
@@ -23,10 +23,11 @@ const POSTS_IN_HAND = 500;
 const paceOf = (config: Config): Pace<Found> => ({
   lanes: POSTS_IN_HAND,
   inHand: POSTS_IN_HAND,
-  touches: ({ path, moved }) =>
+  touches: ({ kind, path, moved }) =>
     [path, moved?.from, moved?.to]
       .filter((one) => one !== undefined)
-      .map((one) => ({ path: one, subtree: false })),
+      // What is removed may be a directory: not before what was in it has been told.
+      .map((one) => ({ path: one, subtree: kind === 'removed' })),
   grace: GRACE,
   housekeeping: config.running.heartbeat * 1000,
 });
@@ -62,11 +63,13 @@ export const post: Component = {
           realPath: posting.realpathFilter,
         }),
       )
-      .each(blocks({ sum: posting.sum }))
+      .each(
+        blocks({ sum: posting.sum, followLinks: posting.followSymlinks }),
+        remember(kit.store.seen, dedupes.ttl),
+      )
       .to(dedupe(kit.store.seen, dedupes))
       .to(hook('on_post', kit.plugins))
       .to(announce(kit.publisher(), announceOptions(config), kit.logger))
-      .to(commit(kit.store.seen, dedupes.ttl))
       .settling(exitCode(kit.failures), kit.watcher);
   },
 };

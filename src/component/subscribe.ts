@@ -74,7 +74,12 @@ function download(config: Config, kit: Kit): Flow {
   const { transfer, posting } = config;
   const installed = chosen(config, kit)
     .to(latest(kit.store.paths, inflightOf(config)))
-    .to(unchanged(kit.rootOf, { overwrite: transfer.overwrite || transfer.discard }))
+    .to(
+      unchanged(kit.rootOf, {
+        overwrite: transfer.overwrite || transfer.discard,
+        preserveTime: transfer.preserveTime,
+      }),
+    )
     .to(fetch(kit.transports(), kit.rootOf, fetchOptions(config)))
     .to(hook('on_part', kit.plugins))
     .to(install(kit.rootOf, { allowLinks: transfer.allowLinks, directoryMode: transfer.chmodDir }))

@@ -34,7 +34,9 @@ export interface FlowParts<S> {
 
 const membersOf = <S>({ intake, steps, settlers }: FlowParts<S>): readonly Member[] => [
   intake,
-  ...steps.map((step) => (step.kind === 'stage' ? step.stage : step.fan)),
+  ...steps.flatMap((step): readonly Member[] =>
+    step.kind === 'stage' ? [step.stage] : [step.fan, ...step.settlers],
+  ),
   ...settlers,
 ];
 
@@ -69,10 +71,10 @@ export function createFlow<S>(parts: FlowParts<S>): Flow {
 
     const started: Member[] = [];
     const graceOver = startGrace(stop, pace.grace, abort);
-    const housekeeping = keepHouse(members, pace.housekeeping, logger);
+    const housekeeping = keepHouse(members, pace.housekeeping, abort.signal, logger);
     try {
       for (const member of members) {
-        await member.start?.();
+        await member.start?.(ending);
         started.push(member);
       }
       for await (const item of intake.items(ending)) {
@@ -88,6 +90,8 @@ export function createFlow<S>(parts: FlowParts<S>): Flow {
       throw thrown;
     } finally {
       graceOver.cancel();
+      // No item is in hand any more; housekeeping that is under way is not waited for to its end.
+      abort.abort();
       await housekeeping.end();
       for (const member of started.reverse()) await stopMember(member, logger);
     }
@@ -182,12 +186,17 @@ function startGrace(stop: AbortSignal, grace: number, abort: AbortController): {
 }
 
 /** Housekeeping has its own clock: one long transfer does not make an instance look hung. */
-function keepHouse(members: readonly Member[], period: number, logger: Logger): { end: () => Promise<void> } {
+function keepHouse(
+  members: readonly Member[],
+  period: number,
+  stop: AbortSignal,
+  logger: Logger,
+): { end: () => Promise<void> } {
   let round: Promise<void> | undefined;
   const once = async (): Promise<void> => {
     for (const member of members) {
       try {
-        await member.housekeep?.(new Date());
+        if (!stop.aborted) await member.housekeep?.(new Date(), stop);
       } catch (thrown) {
         logger.error(`${member.name}: housekeeping failed: ${messageOf(thrown)}`);
       }

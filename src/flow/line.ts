@@ -6,7 +6,8 @@ import type { Fan, Intake, Settler, Stage } from './stage.js';
 /** A recipe being written: items start as S and are I after the steps so far. */
 export interface Line<S, I> {
   readonly to: <Gain extends object>(stage: Stage<I, Gain>) => Line<S, I & Gain>;
-  readonly each: <O>(fan: Fan<I, O>) => Line<S, O>;
+  /** The item becomes several; `ends` settle each of these parts, before the item itself is settled. */
+  readonly each: <O>(fan: Fan<I, O>, ...ends: readonly Settler<O>[]) => Line<S, O>;
   readonly settling: (...last: readonly Settler<S>[]) => Flow;
 }
 
@@ -15,7 +16,15 @@ export function from<S>(intake: Intake<S>, pace: Pace<S>, logger: Logger): Line<
   const extend = <I>(steps: readonly Step[]): Line<S, I> => ({
     to: <Gain extends object>(stage: Stage<I, Gain>) =>
       extend<I & Gain>([...steps, { kind: 'stage', stage: stage as Stage<unknown> }]),
-    each: <O>(fan: Fan<I, O>) => extend<O>([...steps, { kind: 'fan', fan: fan as Fan<unknown, unknown> }]),
+    each: <O>(fan: Fan<I, O>, ...ends: readonly Settler<O>[]) =>
+      extend<O>([
+        ...steps,
+        {
+          kind: 'fan',
+          fan: fan as Fan<unknown, unknown>,
+          settlers: ends as readonly Settler<unknown>[],
+        },
+      ]),
     settling: (...last) => createFlow({ intake, steps, settlers: last, pace, logger }),
   });
   return extend<S>([]);

@@ -1,6 +1,6 @@
 import type { Balance } from './balance.js';
 import type { Touch } from './order.js';
-import type { Fan, Stage } from './stage.js';
+import type { Fan, Settler, Stage } from './stage.js';
 
 /** How fast a flow goes, and what must stay in order. */
 export interface Pace<S> {
@@ -26,4 +26,9 @@ export interface Flow {
 /** One step of a recipe, for the engine. Types are checked where the recipe is written. */
 export type Step =
   | { readonly kind: 'stage'; readonly stage: Stage<unknown> }
-  | { readonly kind: 'fan'; readonly fan: Fan<unknown, unknown> };
+  | {
+      readonly kind: 'fan';
+      readonly fan: Fan<unknown, unknown>;
+      /** Run at the end of each part. */
+      readonly settlers: readonly Settler<unknown>[];
+    };

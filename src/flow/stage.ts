@@ -5,11 +5,14 @@ import type { Outcome, Settled } from './outcome.js';
  * compares parameters loosely, and recipes in the wrong order would compile.
  */
 
-/** Anything with a life: started before the first item, kept in order periodically, stopped after the last. */
+/**
+ * Anything with a life: started before the first item, kept in order periodically, stopped after the last. What
+ * takes long gives up when `stop` is aborted.
+ */
 export interface Member {
   readonly name: string;
-  readonly start?: () => Promise<void>;
-  readonly housekeep?: (now: Date) => Promise<void>;
+  readonly start?: (stop: AbortSignal) => Promise<void>;
+  readonly housekeep?: (now: Date, stop: AbortSignal) => Promise<void>;
   readonly stop?: () => Promise<void>;
 }
 

@@ -2,7 +2,7 @@ import type { Logger } from '../logger.js';
 import type { Result } from './item.js';
 import type { Step } from './recipe.js';
 import { type Outcome, isSettled, outcomeOf, worst } from './outcome.js';
-import { type Fan, pass } from './stage.js';
+import { pass } from './stage.js';
 
 /** Parts of one item that may be under way at once. */
 const PARTS_AT_ONCE = 64;
@@ -30,7 +30,7 @@ export async function runSteps<S>(
   try {
     for (const [index, step] of steps.entries()) {
       if (step.kind === 'fan') {
-        const outcome = await spread(grown, step.fan, steps.slice(index + 1), stop, logger);
+        const outcome = await spread(grown, step, steps.slice(index + 1), stop, logger);
         return { grown: grown as S, outcome };
       }
       const answer = await step.stage.run(grown, stop);
@@ -43,24 +43,59 @@ export async function runSteps<S>(
   }
 }
 
+type FanStep = Extract<Step, { readonly kind: 'fan' }>;
+
 /** Takes the parts of an item through the remaining steps; the worst of their ends is the item's. */
 async function spread(
   item: unknown,
-  fan: Fan<unknown, unknown>,
+  { fan, settlers }: FanStep,
   rest: readonly Step[],
   stop: AbortSignal,
   logger: Logger,
 ): Promise<Outcome> {
   const outcomes: Outcome[] = [];
   const underWay = new Set<Promise<void>>();
-  for await (const part of fan.spread(item, stop)) {
-    const work: Promise<void> = runSteps(part, rest, stop, logger).then(({ outcome }) => {
-      outcomes.push(outcome);
-      underWay.delete(work);
-    });
+  let fatal: { readonly thrown: unknown } | undefined;
+  const begin = (part: unknown): void => {
+    const work = runSteps(part, rest, stop, logger)
+      .then(async ({ grown, outcome }) => {
+        outcomes.push(await settlePart(grown, outcome, settlers, stop, logger));
+      })
+      .catch((thrown: unknown) => {
+        fatal ??= { thrown };
+      })
+      .finally(() => underWay.delete(work));
     underWay.add(work);
-    if (underWay.size >= PARTS_AT_ONCE) await Promise.race(underWay);
+  };
+  try {
+    for await (const part of fan.spread(item, stop)) {
+      begin(part);
+      if (underWay.size >= PARTS_AT_ONCE) await Promise.race(underWay);
+      if (fatal !== undefined) break;
+    }
+  } finally {
+    // Nothing of an item is still at work when the item has its end.
+    await Promise.all(underWay);
   }
-  await Promise.all(underWay);
+  if (fatal !== undefined) throw fatal.thrown;
   return worst(outcomes);
+}
+
+/** Runs the settlers of one part; one that fails makes the part fail. */
+async function settlePart(
+  part: unknown,
+  outcome: Outcome,
+  settlers: FanStep['settlers'],
+  stop: AbortSignal,
+  logger: Logger,
+): Promise<Outcome> {
+  let final = outcome;
+  for (const settler of settlers) {
+    try {
+      await settler.settle(part, final, stop);
+    } catch (thrown) {
+      final = outcomeOf(thrown, logger, stop);
+    }
+  }
+  return final;
 }

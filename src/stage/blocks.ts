@@ -19,6 +19,8 @@ const READS = 3;
 export interface BlocksOptions {
   /** The `sum` option: a letter, `z,X`, or `a,VALUE`. */
   readonly sum: string;
+  /** Read what links lead to; otherwise a file that has become a link since it was found is not read. */
+  readonly followLinks: boolean;
 }
 
 /**
@@ -53,8 +55,13 @@ interface Measured {
   readonly sum: Sum;
 }
 
+/** A name that is meant to be one of a stored block. */
+const LIKE_PART = /\.\d+\.\d+\.\d+\.\d+\.[^.]+\.Part$/;
+
 async function measure(item: Described, options: BlocksOptions, stop: AbortSignal): Promise<Measured> {
   const part = parsePartName(basename(item.path));
+  if (part === undefined && LIKE_PART.test(item.path))
+    throw new PermanentError(417, `${item.path}: the numbers in its name are not those of a block`);
   const size = item.stat?.size ?? 0;
   if (part !== undefined) {
     if (blockLength(part.parts) !== size) {
@@ -63,10 +70,10 @@ async function measure(item: Described, options: BlocksOptions, stop: AbortSigna
         `${item.path}: ${size} bytes, but its name says ${blockLength(part.parts)}`,
       );
     }
-    const { sum } = await readSum(item.path, part.algorithm, stop);
+    const { sum } = await readSum(item.path, part.algorithm, options, stop);
     return { parts: part.parts, sum };
   }
-  const read = await readSum(item.path, options.sum, stop, size);
+  const read = await readSum(item.path, options.sum, options, stop, size);
   return { parts: { method: '1', blockSize: read.size, count: 1, remainder: 0, number: 0 }, sum: read.sum };
 }
 
@@ -76,7 +83,13 @@ interface Read {
 }
 
 /** The sum as the option asks for it, and the size of just the bytes it is about. */
-async function readSum(path: string, wanted: string, stop: AbortSignal, size = 0): Promise<Read> {
+async function readSum(
+  path: string,
+  wanted: string,
+  { followLinks }: BlocksOptions,
+  stop: AbortSignal,
+  size = 0,
+): Promise<Read> {
   const [algorithm = 'd', value = ''] = wanted.split(/,(.*)/s);
   if (algorithm === '0') return { sum: randomSum(), size };
   if (algorithm === 'n') return { sum: nameSum(path), size };
@@ -86,7 +99,7 @@ async function readSum(path: string, wanted: string, stop: AbortSignal, size = 0
   if (content === undefined)
     throw new PermanentError(417, `${path}: no way to compute a sum of kind ${algorithm}`);
   for (let read = 0; read < READS; read += 1) {
-    const file = await openSteady(path);
+    const file = await openSteady(path, followLinks);
     try {
       const before = await file.stat();
       const digest = await digestOfFile(file, content, { stop });
@@ -100,9 +113,10 @@ async function readSum(path: string, wanted: string, stop: AbortSignal, size = 0
   throw new RetryableError(`${path} changes while it is read: post it when it is complete`);
 }
 
-async function openSteady(path: string): Promise<Awaited<ReturnType<typeof open>>> {
+async function openSteady(path: string, followLinks: boolean): Promise<Awaited<ReturnType<typeof open>>> {
   try {
-    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+    return await open(path, followLinks ? flags : flags | constants.O_NOFOLLOW);
   } catch (cause) {
     throw new RetryableError(`cannot read ${path}`, { cause });
   }

@@ -61,7 +61,8 @@ export function fetch(
     run: async (item, stop) => {
       const { change } = item.subject;
       if (change.kind !== 'write') return { bytes: 0, sum: undefined, result: { code: 201, text: 'Done' } };
-      if (item.present) return { bytes: 0, sum: change.sum, result: againResult };
+      if (item.present)
+        return { bytes: 0, sum: change.sum, result: item.repeated ? againResult : movedResult };
       if (change.parts !== undefined && change.parts.method !== '1') throw blockRefused(change.parts.method);
       const root = rootOf(item.target);
       if (await isAlreadyHere(item, root, stop)) {
@@ -94,6 +95,9 @@ type Gain = Pick<Fetched, 'inflight' | 'bytes' | 'sum' | 'result'> & Partial<Pic
 
 /** A repeated item whose bytes are here: its first record may never have been confirmed, so it is sent again. */
 const againResult: Result = { code: 201, text: 'Downloaded, redelivered' };
+
+/** The new half of a rename that found its file already here: the old half has moved it. */
+const movedResult: Result = { code: 201, text: 'moved' };
 
 const blockRefused = (method: string): PermanentError =>
   new PermanentError(
@@ -183,16 +187,14 @@ async function receiveLocal(job: Job, source: string, stop: AbortSignal): Promis
 }
 
 async function receiveBytes(job: Job, download: Download): Promise<Received> {
-  const { item, root, options, size } = job;
+  const { item, size } = job;
   if (size !== undefined && download.size !== undefined && download.size !== size) {
-    await download.data[Symbol.asyncIterator]().return?.();
+    await decline(download);
     throw lengthDiffers(job, download.size);
   }
+  const inflight = await openFor(job, download);
   const algorithm = contentAlgorithm(job.sum);
   const digest = algorithm && openDigest(algorithm, size ?? download.size);
-  const inflight = openInflight(root, relativeTo(item.target), namingOf(options.inflight), {
-    directoryMode: options.directoryMode,
-  });
   try {
     for await (const chunk of download.data) {
       if (size !== undefined && inflight.size() + chunk.length > size) {
@@ -200,8 +202,8 @@ async function receiveBytes(job: Job, download: Download): Promise<Received> {
       }
       const written = inflight.write(chunk);
       const hashed = digest?.update(chunk);
-      if (written !== undefined) await written;
-      if (hashed !== undefined) await hashed;
+      // Both at once, so that neither can fail unheard while the other is awaited.
+      if (written !== undefined || hashed !== undefined) await Promise.all([written, hashed]);
     }
     if (size !== undefined && inflight.size() !== size) throw lengthDiffers(job, inflight.size());
     const value = await digest?.value();
@@ -210,6 +212,22 @@ async function receiveBytes(job: Job, download: Download): Promise<Received> {
   } catch (thrown) {
     digest?.abandon();
     await inflight.discard();
+    throw thrown;
+  }
+}
+
+/** Gives back the connection of a download that nobody wants. */
+const decline = async ({ data }: Download): Promise<void> => {
+  await data[Symbol.asyncIterator]().return?.();
+};
+
+async function openFor({ item, root, options }: Job, download: Download): Promise<Inflight> {
+  try {
+    return openInflight(root, relativeTo(item.target), namingOf(options.inflight), {
+      directoryMode: options.directoryMode,
+    });
+  } catch (thrown) {
+    await decline(download);
     throw thrown;
   }
 }

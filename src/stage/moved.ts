@@ -1,9 +1,9 @@
 import { contentAlgorithm } from '../checksum/algorithms.js';
-import { digestOfFile } from '../checksum/block-digest.js';
 import type { Root } from '../file/inside.js';
-import { openInside, statInside } from '../file/look.js';
+import { statInside } from '../file/look.js';
 import type { Placed } from '../flow/item.js';
 import { fileSize } from '../message/parts.js';
+import { hasContent } from './content.js';
 import { relativeTo } from './target.js';
 
 /**
@@ -22,10 +22,5 @@ export async function isAlreadyHere(item: Placed, root: Root, stop: AbortSignal)
   if (parts !== undefined && fileSize(parts) !== there.size) return false;
   const algorithm = contentAlgorithm(sum);
   if (algorithm === undefined || sum?.algorithm === 'z') return false;
-  const file = await openInside(root, path);
-  try {
-    return (await digestOfFile(file, algorithm, { stop })).value === sum?.value;
-  } finally {
-    await file.close();
-  }
+  return hasContent(root, path, algorithm, sum?.value, stop);
 }

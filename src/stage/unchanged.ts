@@ -1,23 +1,25 @@
-import { digestOfFile } from '../checksum/block-digest.js';
 import { contentAlgorithm } from '../checksum/algorithms.js';
 import { type Root } from '../file/inside.js';
-import { openInside, statInside } from '../file/look.js';
+import { statInside } from '../file/look.js';
 import type { Compared, Placed, Target } from '../flow/item.js';
 import { done } from '../flow/outcome.js';
 import type { Stage } from '../flow/stage.js';
 import { fileSize } from '../message/parts.js';
 import { parseFileTime } from '../message/pub-time.js';
+import { hasContent } from './content.js';
 import { relativeTo } from './target.js';
 
 export interface UnchangedOptions {
   /** `overwrite`: transfer without looking. */
   readonly overwrite: boolean;
+  /** Files here have the time of the announced ones; otherwise theirs is that of their arrival and tells nothing. */
+  readonly preserveTime: boolean;
 }
 
 /**
  * Looks at what is there before anything is transferred. A file that has the announced content, or is newer than
  * the announced one, ends the item as 304. Only the transfer is saved when the item may have been worked on
- * before: it goes on, because its trigger or its re-announcement may still be due.
+ * before, or has only changed its name: it goes on, because its trigger or its re-announcement may still be due.
  */
 export function unchanged(
   rootOf: (target: Target) => Root,
@@ -28,7 +30,8 @@ export function unchanged(
     run: async (item, stop) => {
       const verdict = await compare(item, rootOf(item.target), options, stop);
       if (verdict === 'newer') return done(304, 'Not modified: the file here is newer');
-      if (verdict === 'same' && !item.repeated) return done(304, 'Not modified');
+      const isRenamed = item.subject.moved?.from !== undefined;
+      if (verdict === 'same' && !item.repeated && !isRenamed) return done(304, 'Not modified');
       return { present: verdict === 'same' };
     },
   };
@@ -47,11 +50,12 @@ async function compare(
   const path = relativeTo(item.target);
   const there = statInside(root, path);
   if (there === undefined || !there.isFile()) return 'different';
-  const announced = parseFileTime(headers.get('mtime') ?? '');
-  // Times travel with three digits, truncated: a difference below a millisecond is none.
-  if (!options.overwrite && announced !== undefined && announced < Math.trunc(there.mtimeMs)) return 'newer';
   const size = change.parts === undefined ? undefined : fileSize(change.parts);
   if (size !== there.size) return 'different';
+  const announced = options.preserveTime ? parseFileTime(headers.get('mtime') ?? '') : undefined;
+  // Times travel with three digits, truncated: a difference below a millisecond is none.
+  const newerBy = announced === undefined ? Number.NaN : there.mtimeMs - announced;
+  if (!options.overwrite && newerBy >= 1) return 'newer';
   const algorithm = change.sum?.algorithm === 'z' ? undefined : contentAlgorithm(change.sum);
   if (algorithm === undefined) {
     // Nothing can be compared but what the announcement tells: the time and the size are those of the file here.
@@ -59,11 +63,5 @@ async function compare(
       ? 'same'
       : 'different';
   }
-  const file = await openInside(root, path);
-  try {
-    const { value } = await digestOfFile(file, algorithm, { stop });
-    return value === change.sum?.value ? 'same' : 'different';
-  } finally {
-    await file.close();
-  }
+  return (await hasContent(root, path, algorithm, change.sum?.value, stop)) ? 'same' : 'different';
 }

@@ -1,13 +1,13 @@
-import type { Received, Taken } from '../../flow/item.js';
+import type { Received } from '../../flow/item.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Seen } from '../../store/store.js';
 import { type Claimed, commitClaim } from '../dedupe.js';
 
 /** Turns the claim on a duplicate key into knowledge when the item ended well, and gives it up otherwise. */
-export function remember(
+export function remember<S extends object>(
   seen: Seen,
   ttl: number,
-): Settler<Taken & Partial<Pick<Received, 'subject'>> & Claimed> {
+): Settler<S & Partial<Pick<Received, 'subject'>> & Claimed> {
   return {
     name: 'remember',
     settle: async ({ claimed, subject }, outcome) => {
