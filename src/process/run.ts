@@ -34,10 +34,18 @@ export async function runComponent(
     await declareExchanges(kit, config, options.stop);
     options.running?.(kit, flow.balance);
     await flow.run(options.stop);
+    if (config.running.once) requireConsumed(kit);
     return flow.balance();
   } finally {
     await kit.close();
   }
+}
+
+/** An empty queue means nothing when the queue is not bound as it should be: who runs once must hear of it. */
+function requireConsumed(kit: OpenKit): void {
+  const reason = kit.opened()?.status().reason ?? '';
+  if (reason !== '')
+    throw new FatalError(`the queue is not as configured, so messages may be missing: ${reason}`);
 }
 
 /** The recipe of a configuration. Throws FatalError while nobody has written it. */
