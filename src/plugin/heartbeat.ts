@@ -1,6 +1,10 @@
 import type { Balance } from '../flow/balance.js';
 import type { Settler } from '../flow/stage.js';
+import { answered } from './answered.js';
 import type { Plugins } from './plugins.js';
+
+/** Milliseconds that all of on_stop gets together: whoever stops us does not wait for ever. */
+const LAST_WORDS = 1500;
 
 /**
  * Runs on_start, on_heartbeat and on_stop. It is a settler that settles nothing: it stands in the recipe for its
@@ -10,20 +14,23 @@ export function heartbeat(
   plugins: Plugins,
   facts: { readonly balance: () => Balance; readonly retries: () => Promise<number | undefined> },
 ): Settler<unknown> {
-  const never = new AbortController().signal;
   return {
     name: 'heartbeat',
-    start: async () => {
-      for (const entry of plugins.entries('on_start')) await entry.run(plugins.context(never));
+    start: async (stop) => {
+      for (const { name, run } of plugins.entries('on_start'))
+        await answered(() => run(plugins.context(stop)), stop, `on_start ${name}`);
     },
-    housekeep: async () => {
+    housekeep: async (_now, stop) => {
       const entries = plugins.entries('on_heartbeat');
       if (entries.length === 0) return;
       const event = { balance: facts.balance(), retries: await facts.retries() };
-      for (const entry of entries) await entry.run(event, plugins.context(never));
+      for (const { name, run } of entries)
+        await answered(() => run(event, plugins.context(stop)), stop, `on_heartbeat ${name}`);
     },
     stop: async () => {
-      for (const entry of plugins.entries('on_stop')) await entry.run(plugins.context(never));
+      const deadline = AbortSignal.timeout(LAST_WORDS);
+      for (const { name, run } of plugins.entries('on_stop'))
+        await answered(() => run(plugins.context(deadline)), deadline, `on_stop ${name}`, 0);
     },
     settle: async () => undefined,
   };

@@ -3,6 +3,9 @@ import type { Target } from '../flow/item.js';
 import { dropped } from '../flow/outcome.js';
 import { type Stage, pass } from '../flow/stage.js';
 import type { Announcement } from '../message/announcement.js';
+import { encodeRelPath } from '../message/rel-path.js';
+import { readAnswer } from './answer.js';
+import { answered } from './answered.js';
 import type { HookAnswer, HookChanges, HookEvent, Plugin } from './plugin.js';
 import type { Plugins } from './plugins.js';
 import { retarget } from './retarget.js';
@@ -25,21 +28,31 @@ const gainOf = ({ next, target }: Hookable): Gain => ({ next, ...(target !== und
 
 type ItemHook = 'on_message' | 'on_part' | 'on_file' | 'on_post';
 
+/** Whether there is something to ask about: no data came with a removal or a link, and nothing came twice. */
+function isDue(name: ItemHook, { subject, next, inflight }: Hookable): boolean {
+  if (name === 'on_part') return inflight !== undefined;
+  return name !== 'on_file' || (subject ?? next).change.kind === 'write';
+}
+
 /**
  * A hook as a stage: asks every plugin in order. False drops the item, a rejection refuses it, changes are
  * applied before the next plugin is asked. A plugin that throws makes the item fail, so that it is tried again.
+ * on_part is asked about data that has come, on_file about files.
  */
 export function hook(name: ItemHook, plugins: Plugins): Stage<Hookable, Gain> {
   const entries = plugins.entries(name);
   return {
     name,
     run: async (item, stop) => {
+      if (entries.length === 0 || !isDue(name, item)) return pass as Gain;
+      const context = plugins.context(stop);
       let current: Hookable = item;
       for (const entry of entries) {
-        const context = plugins.context(stop);
-        const answer = await entry.run(eventOf(name, current), context);
+        const who = `${name} ${entry.name}`;
+        const event = eventOf(name, current);
+        const answer = readAnswer(await answered(() => entry.run(event, context), stop, who), who);
         const next = apply(name, entry.name, current, answer);
-        if (next === undefined) return dropped(`${name} ${entry.name}`);
+        if (next === undefined) return dropped(who);
         current = next;
       }
       return current === item ? (pass as Gain) : gainOf(current);
@@ -85,6 +98,6 @@ function rewrite(next: Announcement, change: NonNullable<HookChanges['next']>): 
     ...next,
     headers,
     baseUrl: change.baseUrl ?? next.baseUrl,
-    relPath: change.relPath ?? next.relPath,
+    relPath: change.relPath === undefined ? next.relPath : encodeRelPath(change.relPath),
   };
 }

@@ -39,7 +39,7 @@ export async function loadPlugins(wanted: readonly Wanted[], options: LoadOption
     let used = false;
     for (const name of names) {
       const run = loaded[name];
-      if (run === undefined || hookNamed(name) === undefined) continue;
+      if (typeof run !== 'function' || hookNamed(name) === undefined) continue;
       used = true;
       table.set(name, [...(table.get(name) ?? []), { name: line.name, run }]);
     }
@@ -102,7 +102,9 @@ function findFile(line: Wanted, directories: readonly string[]): string {
 }
 
 function checkOwnership(line: Wanted, file: string): void {
-  const { uid, mode } = statSync(file);
+  const entry = statSync(file);
+  if (!entry.isFile()) throw unusable(line, `${file} is not a file`);
+  const { uid, mode } = entry;
   const us = process.getuid?.();
   if (us === undefined) return;
   if (uid !== us && uid !== 0)

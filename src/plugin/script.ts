@@ -14,8 +14,12 @@ import type { HookAnswer, HookContext, HookEvent } from './plugin.js';
 
 /** Bytes of standard output that are read as an answer; the rest is discarded. */
 const ANSWER_LIMIT = 64 * 1024;
-/** Milliseconds between asking a script to end and killing it. */
-const KILL_DELAY = 2000;
+/** Milliseconds between asking a script to end and killing it and all that it has started. */
+const KILL_DELAY = 1000;
+/** Milliseconds in which what a script printed is read to its end; a program it left behind may never close it. */
+const LAST_OUTPUT = 200;
+/** Characters of one SR_* variable at most: the system takes 128 KiB. */
+const LONGEST_FACT = 32 * 1024;
 
 /** Makes an item hook of an executable. `timeout` in milliseconds, 0 = none. */
 export function scriptHook(
@@ -38,6 +42,7 @@ interface Ended {
 }
 
 function runScript(file: string, event: HookEvent, context: HookContext, timeout: number): Promise<Ended> {
+  const who = `${event.hook} ${file}`;
   return new Promise((resolve, reject) => {
     const child = spawn(file, event.path === undefined ? [] : [event.path], {
       env: environmentOf(event, context),
@@ -46,16 +51,20 @@ function runScript(file: string, event: HookEvent, context: HookContext, timeout
     });
     let output = '';
     let why: string | undefined;
+    let killing: NodeJS.Timeout | undefined;
     const end = (reason: string): void => {
-      why ??= reason;
+      if (why !== undefined) return;
+      why = reason;
       signalGroup(child.pid, 'SIGTERM');
-      setTimeout(() => signalGroup(child.pid, 'SIGKILL'), KILL_DELAY).unref();
+      killing = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), KILL_DELAY);
     };
     const timer = timeout === 0 ? undefined : setTimeout(() => end(`no end after ${timeout} ms`), timeout);
     const onStop = (): void => end('stopped');
-    context.stop.addEventListener('abort', onStop, { once: true });
+    if (context.stop.aborted) onStop();
+    else context.stop.addEventListener('abort', onStop, { once: true });
     const over = (): void => {
       clearTimeout(timer);
+      clearTimeout(killing);
       context.stop.removeEventListener('abort', onStop);
     };
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -65,24 +74,29 @@ function runScript(file: string, event: HookEvent, context: HookContext, timeout
     child.stdin.end(`${JSON.stringify(factsOf(event, context))}\n`);
     child.on('error', (cause) => {
       over();
-      reject(new RetryableError(`${event.hook} ${file}: cannot be started: ${cause.message}`, { cause }));
+      reject(new RetryableError(`${who}: cannot be started: ${cause.message}`, { cause }));
+    });
+    child.on('exit', () => {
+      // Whoever asked it to end wants nothing of it to go on.
+      if (why !== undefined) signalGroup(child.pid, 'SIGKILL');
+      setTimeout(() => child.stdout.destroy(), LAST_OUTPUT).unref();
     });
     child.on('close', (status, signal) => {
       over();
-      if (why !== undefined) reject(new RetryableError(`${event.hook} ${file}: ended by us: ${why}`));
-      else if (status === null)
-        reject(new RetryableError(`${event.hook} ${file}: ended by ${String(signal)}`));
+      if (why !== undefined) reject(new RetryableError(`${who}: ended by us: ${why}`));
+      else if (status === null) reject(new RetryableError(`${who}: ended by ${String(signal)}`));
       else resolve({ status, output });
     });
   });
 }
 
+/** Signals a script and all that it has started. */
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, signal);
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
+  } catch {
+    // Gone already, or it runs as somebody else by now: there is nothing we could do about it.
   }
 }
 
@@ -133,7 +147,13 @@ function environmentOf(event: HookEvent, context: HookContext): NodeJS.ProcessEn
     SR_FROM_CLUSTER: announcement.headers.get('from_cluster'),
     SR_TO_CLUSTERS: announcement.headers.get('to_clusters'),
   };
-  return { ...process.env, ...facts };
+  const environment: NodeJS.ProcessEnv = { ...process.env };
+  for (const [name, value] of Object.entries(facts)) {
+    // What no variable can carry is only in the JSON; one of our own environment must not stand for it.
+    if (value === undefined || value.includes('\0') || value.length > LONGEST_FACT) delete environment[name];
+    else environment[name] = value;
+  }
+  return environment;
 }
 
 /** Reads what the script printed; text that is not a JSON object is only logged. */
@@ -148,17 +168,19 @@ function answerOf(file: string, output: string, context: HookContext): HookAnswe
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
-    throw new RetryableError(`${file}: its answer is not valid JSON`, { cause });
+    throw new RetryableError(
+      output.length < ANSWER_LIMIT
+        ? `${file}: its answer is not valid JSON`
+        : `${file}: its answer is longer than ${ANSWER_LIMIT} characters`,
+      { cause },
+    );
   }
   const answer = parsed as Record<string, unknown>;
   const reject = answer['reject'];
   if (typeof reject === 'object' && reject !== null) {
     const { code, text: why } = reject as Record<string, unknown>;
     return {
-      reject: {
-        code: typeof code === 'number' ? code : 403,
-        text: typeof why === 'string' ? why : 'rejected',
-      },
+      reject: { code: Number(code ?? Number.NaN), text: typeof why === 'string' ? why : 'rejected' },
     };
   }
   return changesOf(answer);
