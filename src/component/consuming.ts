@@ -41,6 +41,7 @@ export const queueOptions = (config: Config, kit: Kit): QueueOptions => ({
   once: config.running.once,
   retriesAtOnce: retriesAtOnce(config),
   pollPeriod: config.running.once ? POLL_PERIOD_ONCE : POLL_PERIOD,
+  postPrefix: config.queue.topicPrefix,
   now: kit.now,
 });
 

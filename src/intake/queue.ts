@@ -3,12 +3,13 @@ import type { Taken } from '../flow/item.js';
 import type { Touch } from '../flow/order.js';
 import type { Intake } from '../flow/stage.js';
 import { decode } from '../message/formats.js';
-import { decodeRelPath } from '../message/rel-path.js';
+import { decodeRelPath, normalisePath } from '../message/rel-path.js';
 import type { DueRetry, RetryList } from '../store/store.js';
 
 /*
- * Takes from the broker's queue and from the retry list at the same time. Retries never starve what is new: only
- * a few of them are in hand at once, and a ready delivery goes in between any two.
+ * Takes from the broker's queue and from the retry list at the same time: a retry that is due and a delivery that is
+ * ready take turns. Retries never starve what is new, because only a few of them are in hand at once; what is new
+ * never starves retries, however long the queue is.
  */
 
 export interface QueueOptions {
@@ -18,13 +19,10 @@ export interface QueueOptions {
   readonly retriesAtOnce: number;
   /** Milliseconds between two looks at the retry list (and at the queue's end, with `once`). */
   readonly pollPeriod: number;
+  /** First words of the topics of posts, where they are not the usual ones. */
+  readonly postPrefix?: string | undefined;
   readonly now: () => number;
 }
-
-type Arrival =
-  | { readonly kind: 'delivery'; readonly result: IteratorResult<Delivery> }
-  | { readonly kind: 'tick' }
-  | { readonly kind: 'turn' };
 
 /** The paths a message is about. Everything but a plain file may be a directory. */
 export function touchesOf({ message }: Taken): readonly Touch[] {
@@ -32,9 +30,7 @@ export function touchesOf({ message }: Taken): readonly Touch[] {
   const { relPath, moved, change } = message.announcement;
   const subtree = change.kind !== 'write';
   const paths = [decodeRelPath(relPath), moved?.from, moved?.to];
-  return paths
-    .filter((path) => path !== undefined)
-    .map((path) => ({ path: path.replace(/^\/+/, ''), subtree }));
+  return paths.filter((path) => path !== undefined).map((path) => ({ path: normalisePath(path), subtree }));
 }
 
 /** The intake of every consuming component. */
@@ -44,7 +40,7 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
   const takeDelivery = (delivery: Delivery): Taken => ({
     delivery,
     exchange: delivery.exchange,
-    message: decode(delivery),
+    message: decode(delivery, options.postPrefix),
     takenAt: options.now(),
     repeated: delivery.redelivered,
     close: async (outcome) => {
@@ -55,14 +51,17 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
 
   const takeRetry = (retry: DueRetry): Taken => {
     retriesInHand += 1;
+    let isInHand = true;
     return {
       retry,
       exchange: retry.exchange,
-      message: decode({ ...retry, body: Buffer.from(retry.body, 'utf8') }),
+      message: decode({ ...retry, body: Buffer.from(retry.body, 'utf8') }, options.postPrefix),
       takenAt: options.now(),
       repeated: true,
       close: async (outcome) => {
-        retriesInHand -= 1;
+        // Asked a second time when the first could not be written down.
+        if (isInHand) retriesInHand -= 1;
+        isInHand = false;
         if (outcome.kind === 'handed back') await retries.handBack(retry.id);
         // What failed again has been put back by the settler that keeps the retry list.
         else if (outcome.kind !== 'failed') await retries.done(retry.id);
@@ -87,36 +86,47 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
   return {
     name: 'queue',
     async *items(stop) {
-      const deliveries = consumer[Symbol.asyncIterator]();
-      const clock = startClock(options.pollPeriod, stop);
+      const bell = createBell();
+      const inbox = openInbox(consumer[Symbol.asyncIterator](), bell);
+      const clock = startClock(options.pollPeriod, bell);
+      stop.addEventListener('abort', bell.ring, { once: true });
       const due: DueRetry[] = [];
-      let pending: Promise<Arrival> | undefined;
+      let isRetrysTurn = false;
       try {
         while (!stop.aborted) {
-          pending ??= deliveries.next().then((result) => ({ kind: 'delivery', result }));
-          const arrival = await Promise.race([pending, due.length > 0 ? turn() : clock.tick()]);
-          if (stop.aborted) return;
-          if (arrival.kind === 'delivery') {
-            pending = undefined;
-            if (arrival.result.done === true) return;
-            quietLooks = 0;
-            yield takeDelivery(arrival.result.value);
+          if (due.length === 0 && clock.hasStruck()) {
+            const room = options.retriesAtOnce - retriesInHand;
+            if (room > 0) due.push(...(await retries.take(room)));
+            if (options.once && due.length === 0 && inbox.isEmpty() && (await isDrained())) return;
             continue;
           }
-          if (arrival.kind === 'turn') {
-            const retry = due.shift();
-            if (retry !== undefined) yield takeRetry(retry);
+          inbox.ask();
+          if (due.length > 0) {
+            if (!isRetrysTurn && inbox.isEmpty()) await turn();
+            if (stop.aborted) return;
+            const retry = isRetrysTurn || inbox.isEmpty() ? due.shift() : undefined;
+            isRetrysTurn = false;
+            if (retry !== undefined) {
+              quietLooks = 0;
+              yield takeRetry(retry);
+              continue;
+            }
+          }
+          const delivery = inbox.take();
+          if (delivery === 'over') return;
+          if (delivery === undefined) {
+            await bell.rung();
             continue;
           }
-          const room = options.retriesAtOnce - retriesInHand;
-          if (room > 0) due.push(...(await retries.take(room)));
-          if (options.once && due.length === 0 && (await isDrained())) return;
+          isRetrysTurn = true;
+          quietLooks = 0;
+          yield takeDelivery(delivery);
         }
       } finally {
         clock.stop();
+        stop.removeEventListener('abort', bell.ring);
         await consumer.stop();
-        const last = await pending;
-        if (last?.kind === 'delivery' && last.result.done !== true) last.result.value.requeue();
+        await inbox.giveBack();
         for (const retry of due) await retries.handBack(retry.id);
       }
     },
@@ -124,40 +134,100 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
 }
 
 /** Gives a delivery that is ready the chance to come first. */
-const turn = (): Promise<Arrival> => new Promise((resolve) => setImmediate(() => resolve({ kind: 'turn' })));
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Wakes one waiter, now or when it comes. A promise raced again and again would remember every race. */
+interface Bell {
+  readonly ring: () => void;
+  readonly rung: () => Promise<void>;
+}
+
+function createBell(): Bell {
+  let hasRung = false;
+  let wake: (() => void) | undefined;
+  return {
+    ring: () => {
+      hasRung = true;
+      wake?.();
+    },
+    rung: async () => {
+      if (!hasRung) await new Promise<void>((resolve) => (wake = resolve));
+      hasRung = false;
+      wake = undefined;
+    },
+  };
+}
+
+/** The next delivery, asked for ahead. */
+interface Inbox {
+  readonly ask: () => void;
+  readonly isEmpty: () => boolean;
+  /** The delivery that has come, if any. Throws what the consumer threw. */
+  readonly take: () => Delivery | 'over' | undefined;
+  /** Returns what was asked for and not taken to the broker. */
+  readonly giveBack: () => Promise<void>;
+}
+
+function openInbox(deliveries: AsyncIterator<Delivery>, bell: Bell): Inbox {
+  let asked: Promise<void> | undefined;
+  let come: (() => Delivery | 'over') | undefined;
+  const put = (what: () => Delivery | 'over'): void => {
+    come = what;
+    bell.ring();
+  };
+  return {
+    ask: () => {
+      asked ??= deliveries.next().then(
+        (result) => {
+          put(() => (result.done === true ? 'over' : result.value));
+        },
+        (thrown: unknown) => {
+          put(() => {
+            throw thrown;
+          });
+        },
+      );
+    },
+    isEmpty: () => come === undefined,
+    take: () => {
+      const taken = come;
+      if (taken === undefined) return undefined;
+      come = undefined;
+      asked = undefined;
+      return taken();
+    },
+    giveBack: async () => {
+      await asked;
+      try {
+        const left = come?.();
+        if (left !== undefined && left !== 'over') left.requeue();
+      } catch {
+        // Nothing came: the consumer has failed, and said so where it was asked.
+      }
+    },
+  };
+}
 
 interface Clock {
-  /** Resolves at the next tick, at once when one has passed unnoticed, or when we are stopped. */
-  readonly tick: () => Promise<Arrival>;
+  /** Whether a period has passed since the last answer of yes; the first is one at once. */
+  readonly hasStruck: () => boolean;
   readonly stop: () => void;
 }
 
-function startClock(period: number, stop: AbortSignal): Clock {
-  let passed = true;
-  let wake: (() => void) | undefined;
-  let waiting: Promise<Arrival> | undefined;
-  const strike = (): void => {
-    passed = true;
-    wake?.();
-  };
-  const timer = setInterval(strike, period);
-  stop.addEventListener('abort', strike, { once: true });
+function startClock(period: number, bell: Bell): Clock {
+  let struck = true;
+  const timer = setInterval(() => {
+    struck = true;
+    bell.ring();
+  }, period);
   return {
-    tick: () => {
-      if (passed) {
-        passed = false;
-        return Promise.resolve({ kind: 'tick' });
-      }
-      waiting ??= new Promise<void>((resolve) => (wake = resolve)).then(() => {
-        passed = false;
-        waiting = undefined;
-        return { kind: 'tick' } as const;
-      });
-      return waiting;
+    hasStruck: () => {
+      const answer = struck;
+      struck = false;
+      return answer;
     },
     stop: () => {
       clearInterval(timer);
-      stop.removeEventListener('abort', strike);
     },
   };
 }

@@ -1,7 +1,7 @@
-import { lstatSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
-import { PermanentError, RetryableError, systemCode } from '../errors.js';
+import { PermanentError, RetryableError, messageOf, systemCode } from '../errors.js';
 import { type TreeEntry, walkTree } from '../file/tree.js';
 import type { Found } from '../flow/posted.js';
 import type { Intake } from '../flow/stage.js';
@@ -35,7 +35,9 @@ export function tree(options: TreeOptions): Intake<Found> {
 }
 
 async function* found(path: string, options: TreeOptions, stop: AbortSignal): AsyncIterable<Found> {
-  if (isGone(path)) {
+  const start = await startOf(path, options);
+  if (start === undefined) return;
+  if (start === 'gone') {
     if (options.removals) yield { path, kind: 'removed' };
     else {
       const remedy = 'To announce that it was removed, use --events delete';
@@ -43,7 +45,6 @@ async function* found(path: string, options: TreeOptions, stop: AbortSignal): As
     }
     return;
   }
-  const start = options.realPaths ? await realpath(path) : path;
   const { followLinks, unreadable } = options;
   for await (const entry of walkTree(start, { followLinks, unreadable, stop })) {
     const item = foundOf(entry);
@@ -51,14 +52,21 @@ async function* found(path: string, options: TreeOptions, stop: AbortSignal): As
   }
 }
 
-function isGone(path: string): boolean {
+/** Where the walk begins; undefined for what cannot be looked at, after telling. */
+async function startOf(path: string, options: TreeOptions): Promise<string | undefined> {
   try {
-    lstatSync(path);
-    return false;
+    const entry = lstatSync(path);
+    // A link that leads nowhere has no other path than its own.
+    const isDangling = entry.isSymbolicLink() && !existsSync(path);
+    return options.realPaths && !isDangling ? await realpath(path) : path;
   } catch (cause) {
     const code = systemCode(cause);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return true;
-    throw new RetryableError(`cannot look at ${path}`, { cause });
+    if (code === 'ENOENT' || code === 'ENOTDIR') return 'gone';
+    options.unreadable(
+      path,
+      new RetryableError(`cannot look at ${path}: ${code ?? messageOf(cause)}`, { cause }),
+    );
+    return undefined;
   }
 }
 
@@ -79,6 +87,13 @@ async function* renamed(
   options: TreeOptions,
   stop: AbortSignal,
 ): AsyncIterable<Found> {
+  if (!existsSync(to)) {
+    options.unreadable(
+      to,
+      new PermanentError(404, `${to}: no such file: rename it first, then announce that`),
+    );
+    return;
+  }
   const directories: string[] = [];
   for await (const entry of walkTree(to, { unreadable: options.unreadable, stop })) {
     const below = relative(to, entry.path);
