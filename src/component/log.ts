@@ -6,6 +6,7 @@ import { chooseReport } from '../stage/choose.js';
 import { printReport } from '../stage/print.js';
 import { acknowledge } from '../stage/settle/acknowledge.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
+import { retryLater } from '../stage/settle/retry-later.js';
 import type { Component } from './component.js';
 import { paceOf, queueOptions } from './consuming.js';
 
@@ -31,5 +32,10 @@ export const log: Component = {
       .to(chooseReport({ rules: config.rules, acceptUnmatch: config.selection.acceptUnmatch }))
       .to(reportHook(kit.plugins))
       .to(printReport(kit.write, config.selection.outlet === 'json' ? 'json' : 'table', kit.colour))
-      .settling(logOutcome(kit.logger, { logReject: config.running.logReject }), kit.watcher, acknowledge()),
+      .settling(
+        retryLater(kit.store.retries, { now: kit.now }, kit.logger),
+        logOutcome(kit.logger, { logReject: config.running.logReject }),
+        kit.watcher,
+        acknowledge(),
+      ),
 };

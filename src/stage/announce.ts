@@ -1,4 +1,4 @@
-import type { Publisher } from '../broker/broker.js';
+import type { Outgoing, Publisher } from '../broker/broker.js';
 import { PermanentError, RetryableError } from '../errors.js';
 import { type Stage, pass } from '../flow/stage.js';
 import type { Logger } from '../logger.js';
@@ -31,7 +31,8 @@ export function announce(
       if (encoded.kind === 'nothing') return pass;
       for (const warning of encoded.warnings) logger.warning(warning);
       const exchange = exchangeFor(options, encoded.message.headers['sum'] ?? '');
-      const { routed } = await publisher.publish(
+      const { routed } = await publish(
+        publisher,
         { exchange, ...encoded.message, persistent: options.persistent },
         stop,
       );
@@ -50,6 +51,20 @@ export function announce(
       return pass;
     },
   };
+}
+
+/** An exchange that is missing or closed to us is no fault of the item: it must be announced when that is mended. */
+async function publish(
+  publisher: Publisher,
+  message: Outgoing,
+  stop: AbortSignal,
+): Promise<{ routed: boolean }> {
+  try {
+    return await publisher.publish(message, stop);
+  } catch (thrown) {
+    if (!(thrown instanceof PermanentError) || thrown.code !== 503) throw thrown;
+    throw new RetryableError(thrown.message, { cause: thrown });
+  }
 }
 
 /** The exchange for a sum header: the sum of its bytes decides about the shard (the format's `post_exchange_split`). */

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { Rule } from '../config/rules.js';
-import { RetryableError } from '../errors.js';
+import { RetryableError, systemCode } from '../errors.js';
 import type { ReceivedReport } from '../flow/item.js';
 import { type Settled, dropped } from '../flow/outcome.js';
 import type { Described } from '../flow/posted.js';
@@ -31,11 +32,15 @@ export function choose(options: ChooseOptions & { readonly realPath: boolean }):
   };
 }
 
+/** The path without links, as far as it is there: what was removed, or a link that leads nowhere, has one too. */
 function realPathOf(path: string): string {
   try {
     return realpathSync(path);
   } catch (cause) {
-    throw new RetryableError(`cannot resolve ${path}`, { cause });
+    const code = systemCode(cause);
+    if ((code !== 'ENOENT' && code !== 'ENOTDIR') || path === '/')
+      throw new RetryableError(`cannot resolve ${path}`, { cause });
+    return join(realPathOf(dirname(path)), basename(path));
   }
 }
 

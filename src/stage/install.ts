@@ -1,4 +1,4 @@
-import { PermanentError, messageOf } from '../errors.js';
+import { PermanentError, RetryableError, messageOf } from '../errors.js';
 import { makeDirectoryInside, moveInside, removeInside } from '../file/change.js';
 import type { Root } from '../file/inside.js';
 import { hardLinkInside, symlinkInside } from '../file/link.js';
@@ -32,9 +32,9 @@ async function change(item: Fetched, root: Root, options: InstallOptions): Promi
   const { change: wanted } = item.subject;
   switch (wanted.kind) {
     case 'write':
-      return write(item, root, path);
+      return write(item, root, path, options);
     case 'remove':
-      return remove(item, root, path);
+      return remove(item, root, path, options);
     case 'link':
       symlinkInside(root, path, wanted.to, { anywhere: options.allowLinks });
       return { code: 201, text: 'linked' };
@@ -44,27 +44,33 @@ async function change(item: Fetched, root: Root, options: InstallOptions): Promi
   }
 }
 
-async function write(item: Fetched, root: Root, path: string): Promise<Result> {
+async function write(item: Fetched, root: Root, path: string, options: InstallOptions): Promise<Result> {
   if (item.inflight !== undefined) {
     await item.inflight.install();
     return item.result;
   }
   if (item.present || item.counterpart === undefined) return item.result;
-  hardLinkInside(root, relativeTo(item.counterpart), path);
-  return item.result;
+  const from = relativeTo(item.counterpart);
+  if (hardLinkInside(root, from, path, options.directoryMode)) return item.result;
+  throw new RetryableError(`cannot link ${item.target.path}: ${item.counterpart.path} has gone meanwhile`);
 }
 
+/** Passes in which a directory that is not empty yet may become so: other instances remove what is in it. */
+const PATIENT_PASSES = 3;
+
 /** A removal that names a new place keeps what is here under the new name, when nothing is there yet. */
-function remove(item: Fetched, root: Root, path: string): Result {
+function remove(item: Fetched, root: Root, path: string, options: InstallOptions): Result {
   const { counterpart, subject } = item;
   if (subject.moved?.to !== undefined && counterpart?.root === item.target.root) {
     const to = relativeTo(counterpart);
-    if (statInside(root, to) === undefined && moveInside(root, path, to)) return { code: 201, text: 'moved' };
+    const isFree = !to.startsWith(`${path}/`) && statInside(root, to) === undefined;
+    if (isFree && moveInside(root, path, to, options.directoryMode)) return { code: 201, text: 'moved' };
   }
   try {
     removeInside(root, path);
   } catch (cause) {
-    if (statInside(root, path)?.isDirectory() !== true) throw cause;
+    const mayEmpty = (item.retry?.tries ?? 0) < PATIENT_PASSES;
+    if (mayEmpty || statInside(root, path)?.isDirectory() !== true) throw cause;
     throw new PermanentError(500, `remove failed: ${item.target.path}: ${messageOf(cause)}`, { cause });
   }
   return { code: 201, text: 'removed' };

@@ -16,19 +16,25 @@ export function print(write: WriteLine, form: 'json' | 'url'): Stage<Selected> {
     name: 'print',
     run: async (item) => {
       await write(
-        form === 'url'
-          ? retrievalUrl(item.subject.baseUrl, item.subject.relPath)
-          : JSON.stringify(plain(item.subject)),
+        form === 'url' ? retrievalUrl(item.subject.baseUrl, item.subject.relPath) : json(plain(item.subject)),
       );
       return pass;
     },
   };
 }
 
-/** An announcement as a plain object with the field names of the messages. */
+/** One line of JSON; control characters that JSON leaves alone are escaped, for it may be read on a terminal. */
+const json = (value: object): string =>
+  JSON.stringify(value).replace(
+    /[\u007f-\u009f]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
+/** An announcement as a plain object with the field names of the messages; no header can stand for another field. */
 export function plain(announcement: Announcement): Record<string, unknown> {
   const { topic, pubTime, baseUrl, relPath, change, moved, headers } = announcement;
   return {
+    ...Object.fromEntries(headers),
     topic,
     pub_time: pubTime,
     base_url: baseUrl,
@@ -39,7 +45,6 @@ export function plain(announcement: Announcement): Record<string, unknown> {
     ...(change.kind === 'link' && { link: change.to }),
     ...(moved?.from !== undefined && { oldname: moved.from }),
     ...(moved?.to !== undefined && { newname: moved.to }),
-    ...Object.fromEntries(headers),
   };
 }
 
@@ -54,7 +59,7 @@ export function printReport(
     name: 'print',
     run: async (item) => {
       if (form === 'json') {
-        await write(JSON.stringify(plainReport(item.report)));
+        await write(json(plainReport(item.report)));
         return pass;
       }
       if (!headed) {

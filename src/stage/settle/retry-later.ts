@@ -1,4 +1,4 @@
-import type { Entered, Received, Taken } from '../../flow/item.js';
+import type { Placed, Received, Taken } from '../../flow/item.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
 import { stringHeaders } from '../../message/v02.js';
@@ -20,7 +20,7 @@ export function retryLater(
   retries: RetryList,
   options: RetryOptions,
   logger: Logger,
-): Settler<Taken & Partial<Pick<Received, 'subject'>> & Partial<Pick<Entered, 'entered'>>> {
+): Settler<Taken & Partial<Pick<Received, 'subject'>> & Partial<Pick<Placed, 'target' | 'counterpart'>>> {
   return {
     name: 'retry-later',
     settle: async (item, outcome) => {
@@ -44,7 +44,7 @@ export function retryLater(
           headers: stringHeaders(headers),
           body: Buffer.from(body).toString('utf8'),
           contentType,
-          paths: item.entered ?? [],
+          paths: pathsOf(item),
           instant: instant ?? item.takenAt,
           firstFailure: options.now(),
           tries,
@@ -54,4 +54,13 @@ export function retryLater(
       );
     },
   };
+}
+
+/** The paths by which a newer event finds what waits; none when it failed before it had a place. */
+function pathsOf({
+  target,
+  counterpart,
+}: Partial<Pick<Placed, 'target' | 'counterpart'>>): readonly string[] {
+  if (target === undefined) return [];
+  return counterpart === undefined ? [target.path] : [target.path, counterpart.path];
 }
