@@ -111,7 +111,7 @@ function brokerOf(entries: readonly CredentialEntry[], url: string, file: string
     throw new FatalError(`${shown(url)}: a broker is written amqp://user@host/ or amqps://user@host/`);
   }
   const entry = find(entries, url, wanted);
-  const { host, port, vhost, scheme, user, password } = entry?.login ?? wanted;
+  const { host, port, vhost, scheme, user, password } = entry?.login ?? publicly(wanted);
   const method = entry?.loginMethod ?? 'PLAIN';
   if (user === undefined || (password === undefined && method !== 'EXTERNAL')) throw missing(url, file);
   const address = {
@@ -124,6 +124,10 @@ function brokerOf(entries: readonly CredentialEntry[], url: string, file: string
   };
   return conceal({ ...address, password: password ?? '' }, ['password']);
 }
+
+/** The public account has the same password everywhere, so its name alone will do where no entry says otherwise. */
+const publicly = (login: Login): Login =>
+  login.user === 'anonymous' && login.password === undefined ? { ...login, password: 'anonymous' } : login;
 
 function siteOf(entries: readonly CredentialEntry[], url: string, file: string): SiteLogin {
   const wanted = parseLogin(url);

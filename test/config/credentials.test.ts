@@ -135,6 +135,13 @@ describe('finding an entry', () => {
     expect(credentials.site('http://t.example.org').credential?.bearerToken).toBe('T0ken');
   });
 
+  it('needs no password for the public account, and takes the one of an entry', () => {
+    const url = 'amqps://anonymous@hub.example.org';
+    expect(read('').credentials.broker(url)).toMatchObject({ user: 'anonymous', password: 'anonymous' });
+    const known = read('amqps://anonymous:other@hub.example.org').credentials;
+    expect(known.broker(url)).toMatchObject({ user: 'anonymous', password: 'other' });
+    expect(fatal(() => read('').credentials.broker('amqps://alice@hub.example.org')).exitCode).toBe(1);
+  });
   it('makes a broker without user anonymous, entry or none', () => {
     for (const host of ['data.example.org', 'unknown.example.org']) {
       expect(credentials.broker(`amqp://${host}`)).toMatchObject({
