@@ -256,7 +256,7 @@ export async function testHost(given?: PrivateBroker, vhostName?: string): Promi
     ...onChannel(channel),
     user: async (name, permissions = everything, tags = '') => {
       const made: TestUser = {
-        name: `${name}${process.pid}x${counter}x${users.length}`,
+        name: `${name}${tag.replace('-', 'x')}x${users.length}`,
         password: `pass-${name}`,
       };
       await api(broker, 'PUT', `users/${wire(made.name)}`, { password: made.password, tags });
