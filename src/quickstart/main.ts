@@ -10,13 +10,16 @@ import type { Stage } from './tour.js';
 import { openWorkingFolder } from './working-folder.js';
 import type { WorkingFolder } from './working-folder.js';
 
-/** Aborted by Ctrl-C and by the usual ways to end a process. */
+/** Aborted by Ctrl-C, by the usual ways to end a process, and when nobody reads on (`npm start | head`). */
 function untilInterrupted(): AbortSignal {
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(name, () => {
       stop.abort();
     });
+  process.stdout.on('error', () => {
+    stop.abort();
+  });
   return stop.signal;
 }
 

@@ -26,6 +26,8 @@ interface Run {
 /** Starts the tour with its temporary files in our scratch directory. */
 function begin(words: readonly string[]): {
   readonly interrupt: () => void;
+  /** Closes its standard output. */
+  readonly hangUp: () => void;
   readonly said: (text: string) => Promise<void>;
   readonly end: Promise<Run>;
 } {
@@ -58,7 +60,7 @@ function begin(words: readonly string[]): {
     said: output,
     complaints: await complaints,
   }));
-  return { interrupt: () => child.kill('SIGINT'), said, end };
+  return { interrupt: () => child.kill('SIGINT'), hangUp: () => child.stdout.destroy(), said, end };
 }
 
 /** Processes that work in our scratch directory. */
@@ -133,6 +135,14 @@ describe('the tour', () => {
     const { code, complaints } = await end;
     expect(code).toBe(1);
     expect(complaints).toBe('\nInterrupted; everything that was started has been stopped.\n');
+    expect(await readdir(join(scratch, 'temporary files'))).toEqual([]);
+    expect(leftovers()).toEqual([]);
+  });
+
+  it('ends, and tidies up, when nobody reads on', async () => {
+    const { hangUp, end } = begin([]);
+    hangUp();
+    expect((await end).code).toBe(1);
     expect(await readdir(join(scratch, 'temporary files'))).toEqual([]);
     expect(leftovers()).toEqual([]);
   });
