@@ -41,7 +41,8 @@ export class FatalError extends Error {
 }
 
 /** Text of anything that was thrown. */
-export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+export const messageOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : String(thrown);
 
 /** The system's error code (`ENOENT`, ...) of a thrown value, or of its cause; undefined when it has none. */
 export function systemCode(thrown: unknown): string | undefined {
