@@ -93,10 +93,63 @@ export const actions: readonly Action[] = [
     exits: usual,
     load: async () => (await import('./show.js')).show,
   },
+  {
+    name: 'cleanup',
+    summary: 'remove the queue, unused exchanges and the state; refused while it runs',
+    names: 'configuration',
+    exits: usual,
+    load: async () => (await import('./cleanup.js')).cleanup,
+  },
+  {
+    name: 'list',
+    summary: 'list configurations, examples and places, or print one configuration',
+    names: '[configuration]',
+    exits: usual,
+    load: async () => (await import('./list.js')).list,
+  },
+  {
+    name: 'add',
+    summary: 'copy an example, or a file of yours, to the configurations or plugins',
+    names: 'file...',
+    exits: usual,
+    load: async () => (await import('./add.js')).add,
+  },
+  {
+    name: 'edit',
+    summary: 'open a configuration with $EDITOR, and check it afterwards',
+    names: 'configuration',
+    exits: usual,
+    load: async () => (await import('./edit.js')).edit,
+  },
+  {
+    name: 'remove',
+    summary: 'clean up and delete configurations; refused while they run',
+    names: 'configuration...',
+    exits: usual,
+    load: async () => (await import('./change.js')).remove,
+  },
+  {
+    name: 'rename',
+    summary: 'give a configuration and its state another name; refused while it runs',
+    names: 'old new',
+    exits: usual,
+    load: async () => (await import('./change.js')).rename,
+  },
+  {
+    name: 'enable',
+    summary: 'let disabled configurations be started again',
+    names: 'configuration...',
+    exits: usual,
+    load: async () => (await import('./change.js')).enable,
+  },
+  {
+    name: 'disable',
+    summary: 'keep configurations from being started; refused while they run',
+    names: 'configuration...',
+    exits: usual,
+    load: async () => (await import('./change.js')).disable,
+  },
 ];
-
-/** Programs that run as daemons. */
-export const daemons = consumers;
 
 /** The action of that name. */
 export const actionNamed = (name: string): Action | undefined =>

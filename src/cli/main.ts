@@ -29,10 +29,18 @@ async function run(program: string, words: readonly string[], terminal: OpenTerm
   if (facts === undefined) {
     throw new FatalError(`${program} is no program of this package`, { exitCode: 2 });
   }
+  const [first, second] = words;
+  if (first === '--get-yargs-completions') return complete(words.slice(2), facts, terminal);
+  if (first === 'completion' && words.length <= 2) return completion(program, second ?? 'bash', terminal);
   const flags = takeFlags(words);
   const given = readArguments(flags.words, facts);
   if (given.version) {
     await terminal.write(`${program} ${packageVersion()}`);
+    return 0;
+  }
+  if (given.help) {
+    const { helpText } = await import('./help.js');
+    await terminal.write(await helpText(program, facts, process.stdout.columns || 100));
     return 0;
   }
   const wanted = actionOf(given);
@@ -72,3 +80,26 @@ const withJsonOutlet = (given: Call['given']): Call['given'] => ({
     { keyword: 'outlet', words: ['json'], origin: { file: 'command line', line: 0 } },
   ],
 });
+
+/** Prints a script for a shell. */
+async function completion(program: string, shell: string, terminal: OpenTerminal): Promise<number> {
+  if (shell !== 'bash' && shell !== 'zsh') {
+    throw new FatalError(`completion: write ${program} completion bash, or zsh`, { exitCode: 2 });
+  }
+  const { completionScript } = await import('./completion.js');
+  await terminal.write(await completionScript(program, shell));
+  return 0;
+}
+
+/** Answers the script. Zsh shows meanings, too, and bash takes every line for a word. */
+async function complete(
+  words: readonly string[],
+  facts: ComponentFacts,
+  terminal: OpenTerminal,
+): Promise<number> {
+  const { candidates } = await import('./completion.js');
+  const isZsh = (process.env['SHELL'] ?? '').endsWith('zsh');
+  for (const { word, meaning } of candidates(words, facts, await findHost()))
+    await terminal.write(isZsh && meaning !== '' ? `${word.replaceAll(':', '\\:')}:${meaning}` : word);
+  return 0;
+}

@@ -34,6 +34,12 @@ function keptName(file: string): string | undefined {
   }
 }
 
+/** The name of the queue as far as it has one: nothing is made up, nothing is written. */
+export function knownQueueName({ wanted, file, older }: QueueNaming): string | undefined {
+  const known = [file, ...older].map(keptName).find((name) => name !== undefined);
+  return known ?? (wanted.kind === 'fixed' ? wanted.name : undefined);
+}
+
 /** The name of the queue: the one kept in the state, else a new one, which is kept from now on. */
 export function nameQueue({ wanted, file, older }: QueueNaming): NamedQueue {
   const kept = keptName(file);

@@ -58,7 +58,7 @@ export function planQueue(
 }
 
 /** `sr_COMP.CFG.USER.qname`, where the existing implementations keep it. */
-function queueNameFile(config: Config, prefix: string, state: string): string {
+export function queueNameFile(config: Config, prefix: string, state: string): string {
   const user = /^q_([^.]*)\./.exec(prefix)?.[1] ?? 'queue';
   return join(state, `${config.program}.${config.stateName}.${user}.qname`);
 }

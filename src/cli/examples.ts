@@ -1,0 +1,49 @@
+/** A command to try, and what it does. */
+export interface Example {
+  readonly what: string;
+  readonly command: string;
+}
+
+const table: Readonly<Record<string, readonly Example[]>> = {
+  sr_post: [
+    {
+      what: 'Announce a file that a web server offers',
+      command:
+        'sr_post --post_broker amqps://alice@hub.example.org --post_base_dir /srv/www --post_base_url https://data.example.org/ /srv/www/obs/today.csv',
+    },
+    {
+      what: 'See what would be announced, without a broker',
+      command: 'sr_post --dry_run -c mydata /srv/www/obs',
+    },
+    {
+      what: 'Announce the paths that another program finds',
+      command: 'find /srv/www -name "*.grib2" -print0 | sr_post -c mydata --pipe',
+    },
+  ],
+  sr_subscribe: [
+    {
+      what: 'Fetch what is announced from now on, without any configuration',
+      command:
+        "sr_subscribe --broker amqps://anonymous@hub.example.org --subtopic 'obs.#' --accept '.*\\.csv' --directory . foreground",
+    },
+    {
+      what: 'Fetch in a script all that waits, and end; the exit code tells whether anything failed',
+      command: 'sr_subscribe --once foreground mydata',
+    },
+    { what: 'Run it for good', command: 'sr_subscribe start mydata && sr_subscribe status' },
+  ],
+  sr_log: [
+    {
+      what: 'Who has got what I announced?',
+      command: 'sr_log --broker amqps://alice@hub.example.org',
+    },
+    {
+      what: 'Only what went wrong, as JSON',
+      command: 'sr_log --code 4xx,5xx --json --once foreground mine',
+    },
+  ],
+};
+
+/** Examples of a program, by its usual name. */
+export const examples = (program: string): readonly Example[] =>
+  table[program === 'sr_report' ? 'sr_log' : program] ?? [];

@@ -1,0 +1,77 @@
+import { rm } from 'node:fs/promises';
+import { openTopology } from '../broker/topology.js';
+import type { Config } from '../config/config.js';
+import { FatalError, RetryableError } from '../errors.js';
+import { openBrokersOf } from './declare.js';
+import { exchangesOf, isStandardExchange } from './exchanges.js';
+import { knownQueueName } from './queue-name.js';
+import { queueNameFile } from './queue-plan.js';
+import { askStatus } from './reach.js';
+import type { Outfit } from './surroundings.js';
+
+/** What a clean-up would remove, as far as it is there. */
+export interface CleanUp {
+  readonly queue: string | undefined;
+  /** Removed when nothing is bound to them. */
+  readonly exchanges: readonly string[];
+  readonly state: string;
+}
+
+export function planCleanUp(config: Config, outfit: Outfit): CleanUp {
+  const wanted = config.queueName;
+  const prefix = wanted?.kind === 'fixed' ? wanted.name : wanted?.prefix;
+  const queue =
+    wanted === undefined || prefix === undefined
+      ? undefined
+      : knownQueueName({
+          wanted,
+          file: queueNameFile(config, prefix, outfit.state),
+          older: outfit.olderQueueNames,
+        });
+  return {
+    queue,
+    exchanges: exchangesOf(config).filter((name) => !isStandardExchange(name)),
+    state: outfit.state,
+  };
+}
+
+/** Throws FatalError while somebody works with the state. */
+export async function refuseWhileRunning(state: string, action: string): Promise<void> {
+  const running = await askStatus(state);
+  if (running === undefined) return;
+  const who = running === 'silent' ? '' : ` (process ${running.pid})`;
+  throw new FatalError(`it is running${who}: stop it before ${action}`);
+}
+
+/** Removes the queue with what waits in it, unused exchanges, and the state. Tells each thing it did. */
+export async function cleanUp(
+  config: Config,
+  outfit: Outfit,
+  plan: CleanUp,
+  tell: (text: string) => Promise<void>,
+  stop: AbortSignal,
+): Promise<void> {
+  const brokers = openBrokersOf(config, outfit);
+  try {
+    if (plan.queue !== undefined) {
+      await brokers.consuming().link(stop, { failFast: true });
+      const removed = await openTopology(brokers.consuming()).deleteQueue(plan.queue, {}, stop);
+      await tell(removed ? `queue ${plan.queue} removed` : `queue ${plan.queue} was not there`);
+    }
+    if (plan.exchanges.length > 0) {
+      await brokers.posting().link(stop, { failFast: true });
+      const topology = openTopology(brokers.posting());
+      for (const name of plan.exchanges) {
+        const removed = await topology.deleteExchange(name, { ifUnused: true }, stop);
+        await tell(removed ? `exchange ${name} removed` : `exchange ${name} left: in use, or not there`);
+      }
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof RetryableError)) throw thrown;
+    throw new FatalError(`${thrown.message}; nothing was removed from here`, { cause: thrown });
+  } finally {
+    await brokers.close();
+  }
+  await rm(plan.state, { recursive: true, force: true });
+  await tell(`state ${plan.state} removed`);
+}
