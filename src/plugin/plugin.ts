@@ -64,6 +64,8 @@ export interface HeartbeatEvent {
   readonly balance: Balance;
   /** Entries in the retry list; undefined for programs without one. */
   readonly retries: number | undefined;
+  /** Keys in the table of duplicates, where `cache_stat` asks for it. */
+  readonly duplicates?: number | undefined;
 }
 
 /** The functions a plugin module may export. */

@@ -54,6 +54,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ['commit', async ({ seen }, [key, ttl, path]) => seen.commit(text(key), number(ttl), optionalText(path))],
   ['release', async ({ seen }, [key]) => seen.release(text(key))],
   ['forgetPath', async ({ seen }, [path]) => seen.forgetPath(text(path))],
+  ['count', async ({ seen }) => seen.count()],
   [
     'enter',
     async ({ paths }, [list, instant, leftover], signal) =>

@@ -84,6 +84,7 @@ function guarded({ seen, paths, retries, close }: Store, check: () => void): Sto
       commit: checked(seen.commit),
       release: checked(seen.release),
       forgetPath: checked(seen.forgetPath),
+      count: checked(seen.count),
     },
     paths: { enter: checked(paths.enter), leave: checked(paths.leave) },
     retries: {

@@ -61,6 +61,7 @@ export async function connectStore(directory: string, options: ConnectOptions = 
       commit: async (key, ttl, path) => tell('commit', key, ttl, path),
       release: async (key) => tell('release', key),
       forgetPath: async (path) => tell('forgetPath', path),
+      count: async () => (await link.request('count', [])) as number,
     },
     paths: {
       enter: async (paths, instant, leftover, signal) => {

@@ -103,6 +103,16 @@ function ledger(engine: Engine, now: () => number) {
       }
       await engine.written();
     },
+    count: async (): Promise<number> => {
+      await engine.written();
+      let count = 0;
+      for (const lifetime of classes) {
+        const all = keyOf(table.seen, Buffer.from([lifetime]));
+        for await (const [, value] of engine.scan(place(table.seen, lifetime, now()), endOf(all)))
+          if ((readNumber(value) ?? 0) > now()) count += 1;
+      }
+      return count;
+    },
     expire: async (): Promise<void> => {
       for (const lifetime of classes) {
         for (const letter of [table.seen, table.seenOfPath]) {
@@ -179,6 +189,7 @@ export async function openSeen(engine: Engine, now: () => number): Promise<Owned
       if (claimed?.client === client) pass(name, claimed.waiters);
     },
     forgetPath: async (path) => committed.forget(hashOf(path)),
+    count: committed.count,
   });
 
   const leave = (client: Client, reason: Error): void => {

@@ -23,6 +23,8 @@ export interface Seen {
   readonly release: (key: string) => Promise<void>;
   /** Forget what was committed for a path, so that the same content is announced again after a removal. */
   readonly forgetPath: (path: string) => Promise<void>;
+  /** Keys remembered now. Reads them all. */
+  readonly count: () => Promise<number>;
 }
 
 /** Answer to entering a path. */
