@@ -4,10 +4,12 @@ import type { Flow, Pace } from '../flow/recipe.js';
 import type { Settler } from '../flow/stage.js';
 import { type QueueOptions, touchesOf } from '../intake/queue.js';
 import { heartbeat } from '../plugin/heartbeat.js';
+import { reportGate } from '../plugin/report-hook.js';
 import type { HeaderChanges, Identity } from '../stage/admit.js';
 import type { DedupeOptions } from '../stage/dedupe.js';
 import type { FetchOptions } from '../stage/fetch.js';
 import { acknowledge } from '../stage/settle/acknowledge.js';
+import { givingUp } from '../stage/settle/give-up.js';
 import { leave } from '../stage/settle/leave.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { remember } from '../stage/settle/remember.js';
@@ -124,12 +126,13 @@ export function placeOptions(config: Config, kit: Kit): PlaceOptions {
 /** The end of every item that came from a queue. The order matters: acknowledging is last. */
 const consumingSettlers = (config: Config, kit: Kit): readonly Settler<Taken>[] => {
   const { store, logger, now, host, user, reporter } = kit;
+  const isWanted = reportGate(kit.plugins);
   return [
     tidy(),
-    retryLater(store.retries, { now }, logger),
+    ...(config.queue.retry ? [retryLater(store.retries, { now }, logger)] : []),
     ...(reporter === undefined
       ? []
-      : [report(reporter.publisher, { route: reporter.route, host, user, now }, logger)]),
+      : [report(reporter.publisher, { route: reporter.route, host, user, now, isWanted }, logger)]),
     remember(store.seen, dedupeOptions(config).ttl),
     logOutcome(logger, { logReject: config.running.logReject }),
     leave(store.paths),
@@ -145,7 +148,19 @@ export function ending(
   kit: Kit,
 ): Flow {
   const waiting = async (): Promise<number> => (await kit.store.retries.size()).waiting;
-  const pulse = heartbeat(kit.plugins, { balance: () => flow.balance(), retries: waiting });
-  const flow: Flow = settling(pulse, ...consumingSettlers(config, kit));
+  const settlers = consumingSettlers(config, kit);
+  const last = config.queue.retry ? settlers : settlers.map(givingUp);
+  return withPulse((pulse) => settling(pulse, ...last), config, kit, waiting);
+}
+
+/** Makes a flow that calls on_start, on_heartbeat and on_stop. */
+export function withPulse(
+  build: (pulse: Settler<unknown>) => Flow,
+  { posting }: Config,
+  kit: Kit,
+  retries?: () => Promise<number>,
+): Flow {
+  const duplicates = posting.cacheStat ? kit.store.seen.count : undefined;
+  const flow: Flow = build(heartbeat(kit.plugins, { balance: () => flow.balance(), retries, duplicates }));
   return flow;
 }

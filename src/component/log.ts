@@ -1,14 +1,19 @@
+import type { Config } from '../config/config.js';
+import type { Taken } from '../flow/item.js';
 import { from } from '../flow/line.js';
+import type { Settler } from '../flow/stage.js';
 import { queue } from '../intake/queue.js';
 import { reportHook } from '../plugin/report-hook.js';
 import { admitReport } from '../stage/admit.js';
 import { chooseReport } from '../stage/choose.js';
+import { pickReport } from '../stage/pick-report.js';
 import { printReport } from '../stage/print.js';
 import { acknowledge } from '../stage/settle/acknowledge.js';
+import { givingUp } from '../stage/settle/give-up.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { retryLater } from '../stage/settle/retry-later.js';
 import type { Component } from './component.js';
-import { paceOf, queueOptions } from './consuming.js';
+import { paceOf, queueOptions, withPulse } from './consuming.js';
 
 export const log: Component = {
   name: 'report',
@@ -21,21 +26,36 @@ export const log: Component = {
     exchange_split: 'only winnow reads split exchanges',
   },
   withoutEffect: {},
-  build: (config, kit) =>
-    from(
-      queue(kit.consumer(), kit.store.retries, queueOptions(config, kit)),
+  build: (config, kit) => {
+    const retries = kit.store.retries;
+    const shown = from(
+      queue(kit.consumer(), retries, queueOptions(config, kit)),
       // Records are shown in the order in which they came.
       { ...paceOf(config), lanes: 1 },
       kit.logger,
     )
       .to(admitReport())
       .to(chooseReport({ rules: config.rules, acceptUnmatch: config.selection.acceptUnmatch }))
+      .to(
+        pickReport({
+          codes: config.reporting.code,
+          users: config.reporting.consumer,
+          hosts: config.reporting.consumerHost,
+        }),
+      )
       .to(reportHook(kit.plugins))
-      .to(printReport(kit.write, config.selection.outlet === 'json' ? 'json' : 'table', kit.colour))
-      .settling(
-        retryLater(kit.store.retries, { now: kit.now }, kit.logger),
-        logOutcome(kit.logger, { logReject: config.running.logReject }),
-        kit.watcher,
-        acknowledge(),
-      ),
+      .to(printReport(kit.write, formOf(config), kit.colour));
+    const last: readonly Settler<Taken>[] = [
+      ...(config.queue.retry ? [retryLater(retries, { now: kit.now }, kit.logger)] : []),
+      logOutcome(kit.logger, { logReject: config.running.logReject }),
+      kit.watcher,
+      acknowledge(),
+    ];
+    const settlers = config.queue.retry ? last : last.map(givingUp);
+    const waiting = async (): Promise<number> => (await retries.size()).waiting;
+    return withPulse((pulse) => shown.settling(pulse, ...settlers), config, kit, waiting);
+  },
 };
+
+const formOf = ({ selection }: Config): 'json' | 'url' | 'table' =>
+  selection.outlet === 'post' ? 'table' : selection.outlet;

@@ -10,18 +10,22 @@ import { blocks } from '../stage/blocks.js';
 import { choose } from '../stage/choose.js';
 import { dedupe } from '../stage/dedupe.js';
 import { describe } from '../stage/describe.js';
+import { postRate } from '../stage/post-rate.js';
 import { exitCode } from '../stage/settle/exit-code.js';
 import { remember } from '../stage/settle/remember.js';
 import type { Component, Kit } from './component.js';
-import { GRACE, dedupeOptions } from './consuming.js';
+import { GRACE, dedupeOptions, withPulse } from './consuming.js';
 import { announceOptions, describeOptions } from './posting.js';
 import { refuseLaterFormat, refuseUnknownSum, writtenAt } from './refuse.js';
 
 /** Posts waiting for the broker at once: confirms come back in batches, so many must be on their way. */
 const POSTS_IN_HAND = 500;
 
+const postsAtOnce = (config: Config): number =>
+  writtenAt(config, 'lanes') === undefined ? POSTS_IN_HAND : config.running.lanes;
+
 const paceOf = (config: Config): Pace<Found> => ({
-  lanes: POSTS_IN_HAND,
+  lanes: postsAtOnce(config),
   inHand: POSTS_IN_HAND,
   touches: ({ kind, path, moved }) =>
     [path, moved?.from, moved?.to]
@@ -54,7 +58,8 @@ export const post: Component = {
     refuseUnknownSum(config);
     const { posting } = config;
     const dedupes = dedupeOptions(config);
-    return from(tree(treeOptions(config, kit)), paceOf(config), kit.logger)
+    const { logger } = kit;
+    const posted = from(tree(treeOptions(config, kit)), paceOf(config), logger)
       .to(describe(describeOptions(config, kit)))
       .to(
         choose({
@@ -69,8 +74,10 @@ export const post: Component = {
       )
       .to(dedupe(kit.store.seen, dedupes))
       .to(hook('on_post', kit.plugins))
-      .to(announce(kit.publisher(), announceOptions(config), kit.logger))
-      .settling(exitCode(kit.failures), kit.watcher);
+      .to(postRate(posting.postRateLimit))
+      .to(announce(kit.publisher(), announceOptions(config), logger));
+    const last = exitCode(kit.failures, { logger, logReject: config.running.logReject });
+    return withPulse((pulse) => posted.settling(pulse, last, kit.watcher), config, kit);
   },
 };
 

@@ -17,6 +17,7 @@ export function announceOptions({ posting, queue }: Config): AnnounceOptions {
     exchange: postExchange,
     split: posting.postExchangeSplit,
     persistent: queue.persistent,
+    expiration: queue.messageTtl === undefined ? undefined : queue.messageTtl * 1000,
     requireSubscriber: posting.requireSubscriber,
   };
 }
@@ -29,7 +30,7 @@ export function describeOptions(config: Config, kit: Kit): DescribeOptions {
     baseUrls: posting.postBaseUrl,
     baseDir: posting.postBaseDir,
     topicPrefix: posting.postTopicPrefix ?? topicPrefixOf(config),
-    subtopic: queue.subtopic[0],
+    subtopic: queue.subtopic.at(-1),
     events: selection.events as readonly Event[],
     identity: {
       to_clusters: selection.to.length > 0 ? selection.to.join(',') : kit.postHost,

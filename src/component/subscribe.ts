@@ -1,6 +1,7 @@
 import { FatalError } from '../errors.js';
 import type { Config } from '../config/config.js';
-import { from } from '../flow/line.js';
+import type { Placed, Taken } from '../flow/item.js';
+import { type Line, from } from '../flow/line.js';
 import type { Flow } from '../flow/recipe.js';
 import { queue } from '../intake/queue.js';
 import { hook } from '../plugin/hook.js';
@@ -13,7 +14,9 @@ import { fetch } from '../stage/fetch.js';
 import { install } from '../stage/install.js';
 import { latest } from '../stage/latest.js';
 import { place } from '../stage/place.js';
+import { postRate } from '../stage/post-rate.js';
 import { print } from '../stage/print.js';
+import { rehearse } from '../stage/rehearse.js';
 import { select } from '../stage/select.js';
 import { unchanged } from '../stage/unchanged.js';
 import type { Component, Kit } from './component.js';
@@ -56,7 +59,9 @@ export const subscribe: Component = {
   },
   build: (config, kit) => {
     if (config.posting.postBroker.length > 0) refuseLaterFormat(config);
-    return config.selection.notifyOnly ? notify(config, kit) : download(config, kit);
+    const { dryRun, simulate } = config.running;
+    if (config.selection.notifyOnly) return notify(config, kit);
+    return dryRun || simulate ? rehearsal(config, kit) : download(config, kit);
   },
 };
 
@@ -71,7 +76,7 @@ const chosen = (config: Config, kit: Kit) =>
     .to(dedupe(kit.store.seen, dedupeOptions(config)));
 
 function download(config: Config, kit: Kit): Flow {
-  const { transfer, posting } = config;
+  const { transfer } = config;
   const installed = chosen(config, kit)
     .to(latest(kit.store.paths, inflightOf(config)))
     .to(
@@ -85,25 +90,32 @@ function download(config: Config, kit: Kit): Flow {
     .to(install(kit.rootOf, { allowLinks: transfer.allowLinks, directoryMode: transfer.chmodDir }))
     .to(hook('on_file', kit.plugins));
   if (transfer.discard) return ending(installed.to(discard(kit.rootOf)).settling, config, kit);
-  if (posting.postBroker.length === 0) return ending(installed.settling, config, kit);
-  const announced = installed
+  return passedOn(installed, config, kit);
+}
+
+/** Nothing is moved: what would be is said. */
+const rehearsal = (config: Config, kit: Kit): Flow =>
+  passedOn(chosen(config, kit).to(rehearse(kit.write)), config, kit);
+
+/** What has been done is printed, or announced further down, or neither. */
+function passedOn<I extends Placed>(line: Line<Taken, I>, config: Config, kit: Kit): Flow {
+  const { outlet } = config.selection;
+  const { postBroker, postRateLimit } = config.posting;
+  if (outlet !== 'post') return ending(line.to(print(kit.write, outlet)).settling, config, kit);
+  if (postBroker.length === 0) return ending(line.settling, config, kit);
+  const announced = line
     .to(hook('on_post', kit.plugins))
+    .to(postRate(postRateLimit))
     .to(announce(kit.publisher(), announceOptions(config), kit.logger));
   return ending(announced.settling, config, kit);
 }
 
 /** Without transfers: the announcements are passed on, or printed. */
 function notify(config: Config, kit: Kit): Flow {
-  const { outlet } = config.selection;
-  const line = chosen(config, kit);
-  if (outlet !== 'post') return ending(line.to(print(kit.write, outlet)).settling, config, kit);
-  if (config.posting.postBroker.length === 0) {
+  if (config.selection.outlet === 'post' && config.posting.postBroker.length === 0) {
     throw new FatalError('notify_only needs a post_broker to post to, or outlet json or url to print', {
       exitCode: 2,
     });
   }
-  const announced = line
-    .to(hook('on_post', kit.plugins))
-    .to(announce(kit.publisher(), announceOptions(config), kit.logger));
-  return ending(announced.settling, config, kit);
+  return passedOn(chosen(config, kit), config, kit);
 }

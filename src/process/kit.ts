@@ -151,12 +151,14 @@ function nameOf(address: BrokerAddress | undefined): string {
 const isPumpUser = ({ reporting }: Config, user: string): boolean =>
   [reporting.feeder, reporting.admin].some((url) => url !== undefined && new URL(url).username === user);
 
-function pluginLines({ plugins, origins }: Config): readonly Wanted[] {
+/** In a program that reads records, whoever asks about messages means these. */
+function pluginLines({ component, plugins, origins }: Config): readonly Wanted[] {
   const lines: Wanted[] = [];
   for (const [hook, field] of hookFields) {
     const origin = origins.get(hook)?.origin;
     const where = origin === undefined ? 'default' : `${origin.file}:${origin.line}`;
-    for (const name of plugins[field]) lines.push({ hook, name, where });
+    const called = component === 'report' && hook === 'on_message' ? 'on_report' : hook;
+    for (const name of plugins[field]) lines.push({ hook: called, name, where });
   }
   return lines;
 }

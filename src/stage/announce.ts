@@ -10,6 +10,8 @@ export interface AnnounceOptions {
   /** Above 0: the exchange gets two more digits, which depend on the sum, so that equal sums meet. */
   readonly split: number;
   readonly persistent: boolean;
+  /** Milliseconds after which the broker drops a post that nobody took; undefined for never. */
+  readonly expiration?: number | undefined;
   /** A post that reaches no queue is a failure. */
   readonly requireSubscriber: boolean;
 }
@@ -33,7 +35,12 @@ export function announce(
       const exchange = exchangeFor(options, encoded.message.headers['sum'] ?? '');
       const { routed } = await publish(
         publisher,
-        { exchange, ...encoded.message, persistent: options.persistent },
+        {
+          exchange,
+          ...encoded.message,
+          persistent: options.persistent,
+          ...(options.expiration !== undefined && { expiration: options.expiration }),
+        },
         stop,
       );
       if (routed) return pass;

@@ -1,4 +1,4 @@
-import type { ReceivedReport, Selected } from '../flow/item.js';
+import type { Placed, ReceivedReport, Selected } from '../flow/item.js';
 import { type Stage, pass } from '../flow/stage.js';
 import type { Announcement } from '../message/announcement.js';
 import type { Report } from '../message/report.js';
@@ -10,14 +10,15 @@ import { decodeRelPath } from '../message/rel-path.js';
 /** Writes one line to where the user reads; resolves when it is out. */
 export type WriteLine = (line: string) => Promise<void>;
 
-/** `outlet`: prints accepted announcements instead of fetching what they announce. */
-export function print(write: WriteLine, form: 'json' | 'url'): Stage<Selected> {
+/** `outlet`: prints accepted announcements, as they would be posted, instead of posting them. */
+export function print(
+  write: WriteLine,
+  form: 'json' | 'url',
+): Stage<Selected & Partial<Pick<Placed, 'next'>>> {
   return {
     name: 'print',
-    run: async (item) => {
-      await write(
-        form === 'url' ? retrievalUrl(item.subject.baseUrl, item.subject.relPath) : json(plain(item.subject)),
-      );
+    run: async ({ subject, next = subject }) => {
+      await write(form === 'url' ? retrievalUrl(next.baseUrl, next.relPath) : json(plain(next)));
       return pass;
     },
   };
@@ -48,10 +49,10 @@ export function plain(announcement: Announcement): Record<string, unknown> {
   };
 }
 
-/** Prints delivery records: one JSON object a line, or the rows of a table. */
+/** Prints delivery records: a JSON object a line, the URL that each is about, or the rows of a table. */
 export function printReport(
   write: WriteLine,
-  form: 'table' | 'json',
+  form: 'table' | 'json' | 'url',
   colour: (code: number, text: string) => string,
 ): Stage<ReceivedReport> {
   let headed = false;
@@ -60,6 +61,10 @@ export function printReport(
     run: async (item) => {
       if (form === 'json') {
         await write(json(plainReport(item.report)));
+        return pass;
+      }
+      if (form === 'url') {
+        await write(printable(retrievalUrl(item.report.about.baseUrl, item.report.about.relPath)));
         return pass;
       }
       if (!headed) {

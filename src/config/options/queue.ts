@@ -1,4 +1,4 @@
-import { consumers, everywhere, group, option, posters, receivers } from '../option.js';
+import { consumers, everywhere, group, option, posters } from '../option.js';
 import { subtopics } from '../special-values.js';
 import { boolean, brokers, count, duration, lifetime, noneOr, oneOf, optionalText, path } from '../values.js';
 
@@ -150,14 +150,14 @@ export const queue = group({
   retry: option({
     type: boolean,
     default: true,
-    components: receivers,
+    components: consumers,
     aliases: ['retry_mode'],
     help: 'Keep what failed and try it again later.',
   }),
   retry_ttl: option({
     type: noneOr(duration),
     default: 172800,
-    components: receivers,
+    components: consumers,
     help: 'Age at which a failed item is given up; as expire where that is given.',
   }),
   attempts: option({

@@ -19,8 +19,19 @@ export function createFailures(logger: Logger): Failures {
   };
 }
 
+/** Where it is said what was left out, and whether that is news (`log_reject`) or only of interest to a debugger. */
+export interface PostLog {
+  readonly logger: Logger;
+  readonly logReject: boolean;
+}
+
+function tell(log: PostLog | undefined, text: string): void {
+  if (log?.logReject === true) log.logger.info(text);
+  else log?.logger.debug(text);
+}
+
 /** The settler of programs without a queue: what failed is said at once, and decides the exit code. */
-export function exitCode(failures: Failures): Settler<Found> {
+export function exitCode(failures: Failures, log?: PostLog): Settler<Found> {
   return {
     name: 'exit-code',
     settle: async (item, outcome) => {
@@ -28,6 +39,10 @@ export function exitCode(failures: Failures): Settler<Found> {
         failures.note(`not posted: ${item.path}: ${outcome.error.message}`);
       } else if (outcome.kind === 'handed back') {
         failures.note(`not posted: ${item.path}: stopped`);
+      } else if (outcome.kind === 'dropped') {
+        tell(log, `rejected: ${item.path}: ${outcome.by}`);
+      } else if (outcome.code === 304) {
+        tell(log, `unchanged: ${item.path}: ${outcome.text}`);
       }
     },
   };

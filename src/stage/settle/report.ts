@@ -20,6 +20,8 @@ export interface ReportOptions {
   readonly host: string;
   readonly user: string;
   readonly now: () => number;
+  /** The last word of those who may keep a record back; absent, every one is sent. */
+  readonly isWanted?: (record: Report, stop: AbortSignal) => Promise<boolean>;
 }
 
 /**
@@ -46,6 +48,7 @@ export function report(
         user: options.user,
         elapsed: Math.max(0, options.now() - item.takenAt) / 1000,
       };
+      if (options.isWanted !== undefined && !(await options.isWanted(record, stop))) return;
       const { exchange, dialect } = await options.route(stop);
       const encoded = encodeReport(record, dialect);
       if (encoded.kind === 'rejected') {
