@@ -226,3 +226,16 @@ export const strip: ValueType<Strip> = {
     return { value: pattern, ...(warnings.length > 0 ? { warning: warnings.join('; ') } : {}) };
   },
 };
+
+/** Report codes, or classes of them: `4xx`. */
+export const codes: ValueType<readonly string[]> = {
+  ...list,
+  name: 'codes',
+  parse: (words, context): Parsed<readonly string[]> => {
+    const parsed = list.parse(words, context);
+    const expects = 'codes or classes of codes, such as 4xx,304';
+    if (!('value' in parsed)) return { expects };
+    const value = parsed.value.map((word) => word.toLowerCase());
+    return value.every((word) => /^[1-9](xx|\d\d)$/.test(word)) ? { value } : { expects };
+  },
+};

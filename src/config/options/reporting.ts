@@ -1,6 +1,6 @@
 import { consumers, everywhere, group, option, receivers, walkers } from '../option.js';
-import { administrator } from '../special-values.js';
-import { boolean, count, oneOf, optionalText, url } from '../values.js';
+import { administrator, codes } from '../special-values.js';
+import { boolean, count, list, oneOf, optionalText, url } from '../values.js';
 
 /** Who may act for the pump, or lets records travel. */
 const managed = everywhere.filter((name) => !walkers.includes(name));
@@ -28,6 +28,25 @@ export const reporting = group({
     default: 'auto',
     components: consumers,
     help: 'Words of topics and exchanges of reports; auto asks the broker.',
+  }),
+  code: option({
+    type: codes,
+    default: [],
+    components: ['report'],
+    help: 'Show only records with these codes, or classes of codes such as 4xx.',
+  }),
+  consumer: option({
+    type: list,
+    default: [],
+    components: ['report'],
+    aliases: ['user'],
+    help: 'Show only records of these users.',
+  }),
+  consumer_host: option({
+    type: list,
+    default: [],
+    components: ['report'],
+    help: 'Show only records from these hosts.',
   }),
   report_daemons: option({
     type: boolean,
