@@ -8,6 +8,7 @@ import type { Settler } from '../flow/stage.js';
 import type { Target, Taken } from '../flow/item.js';
 import type { Logger } from '../logger.js';
 import type { Plugins } from '../plugin/plugins.js';
+import type { NameScript } from '../stage/file-name.js';
 import type { Failures } from '../stage/settle/exit-code.js';
 import type { ReportRoute } from '../stage/settle/report.js';
 import type { Store } from '../store/store.js';
@@ -43,6 +44,8 @@ export interface Kit {
   readonly transports: () => Transports;
   readonly rootOf: (target: Target) => Root;
   readonly plugins: Plugins;
+  /** Plugins that name files; undefined where the configuration has none. */
+  readonly nameScript: NameScript | undefined;
   /** Standard output. */
   readonly write: (line: string) => Promise<void>;
   /** Colours a line by its report code; leaves it as it is where colours are not wanted. */

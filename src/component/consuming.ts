@@ -109,7 +109,7 @@ export function placeOptions(config: Config, kit: Kit): PlaceOptions {
     postBaseDir: posting.postBaseDir,
     selection: selectOptions(config),
     destfnScript: placement.destfnScript,
-    nameScript: undefined,
+    nameScript: kit.nameScript,
     repost: {
       transferred: !selection.notifyOnly,
       // Nobody further down: the announcement only says where the file is on this machine.

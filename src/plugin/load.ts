@@ -51,7 +51,8 @@ export async function loadPlugins(wanted: readonly Wanted[], options: LoadOption
   };
 }
 
-const unusable = (line: Wanted, why: string, cause?: unknown): FatalError =>
+/** The error of a line whose plugin cannot be used. */
+export const unusable = (line: Wanted, why: string, cause?: unknown): FatalError =>
   new FatalError(`${line.where}: ${line.hook} ${line.name}: ${why}`, { exitCode: 2, cause });
 
 function requireHook(line: Wanted): keyof Plugin {
@@ -63,8 +64,7 @@ function requireHook(line: Wanted): keyof Plugin {
 async function loadOne(line: Wanted, options: LoadOptions): Promise<Plugin> {
   const builtin = await loadBuiltin(line.name);
   if (builtin !== undefined) return builtin;
-  const file = findFile(line, options.directories);
-  checkOwnership(line, file);
+  const file = usableFile(line, options.directories);
   const kind = extname(file);
   if (kind === '.js' || kind === '.mjs') return loadModule(line, file);
   if (kind === '.py') throw pythonPlugin(line);
@@ -82,12 +82,19 @@ async function loadBuiltin(name: string): Promise<Plugin | undefined> {
   return undefined;
 }
 
-const pythonPlugin = (line: Wanted): FatalError =>
+export const pythonPlugin = (line: Wanted): FatalError =>
   unusable(
     line,
     'Python plugins cannot be run here and there is no equivalent. Write it as an executable script that reads ' +
       'JSON, or as an ES module (see sr_config(7)), or remove the line',
   );
+
+/** The file of a plugin. Throws FatalError when there is none, or when others may change it. */
+export function usableFile(line: Wanted, directories: readonly string[]): string {
+  const file = findFile(line, directories);
+  checkOwnership(line, file);
+  return file;
+}
 
 function findFile(line: Wanted, directories: readonly string[]): string {
   const places = isAbsolute(line.name)
@@ -112,7 +119,7 @@ function checkOwnership(line: Wanted, file: string): void {
   if ((mode & 0o022) !== 0) throw unusable(line, `${file} may be changed by others. Run: chmod go-w ${file}`);
 }
 
-async function loadModule(line: Wanted, file: string): Promise<Plugin> {
+export async function loadModule(line: Wanted, file: string): Promise<Plugin> {
   try {
     return (await import(pathToFileURL(file).href)) as Plugin;
   } catch (cause) {

@@ -5,10 +5,13 @@ import type { QueuePlan } from '../broker/queue-plan.js';
 import { openTopology } from '../broker/topology.js';
 import type { Kit } from '../component/component.js';
 import type { Config } from '../config/config.js';
+import type { Origin } from '../config/rules.js';
+import { placeOf } from '../config/syntax.js';
 import { FatalError } from '../errors.js';
 import { type Root, openRoot } from '../file/inside.js';
 import type { Logger } from '../logger.js';
 import { type Wanted, loadPlugins } from '../plugin/load.js';
+import { loadNameScripts } from '../plugin/name-script.js';
 import type { Store } from '../store/store.js';
 import type { Credential } from '../transport/transport.js';
 import { openTransports } from '../transport/registry.js';
@@ -64,6 +67,11 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
       option: (name) => config.extended.get(name) ?? [],
     },
   });
+  const nameScript = await loadNameScripts(nameScriptLines(config), {
+    directories: around.pluginDirectories,
+    timeout: config.transfer.timeout * 1000,
+    stop,
+  });
   const brokers = openBrokers({
     config,
     instance: around.instance,
@@ -117,6 +125,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     transports: transports.get,
     rootOf: roots.of,
     plugins,
+    nameScript,
     write: around.write,
     colour: around.colour,
     watcher: around.watcher,
@@ -160,6 +169,21 @@ function pluginLines({ component, plugins, origins }: Config): readonly Wanted[]
     const called = component === 'report' && hook === 'on_message' ? 'on_report' : hook;
     for (const name of plugins[field]) lines.push({ hook: called, name, where });
   }
+  return lines;
+}
+
+/** The scripts that files are named by: one for all, and those of single rules. */
+function nameScriptLines({ placement, rules, unmatched, origins }: Config): readonly Wanted[] {
+  const lines: Wanted[] = [];
+  const add = (hook: string, name: string | undefined, origin: Origin | undefined): void => {
+    if (name !== undefined)
+      lines.push({ hook, name, where: origin === undefined ? 'default' : placeOf(origin) });
+  };
+  const scriptOf = (filename: string | undefined): string | undefined =>
+    /(?:^|:)DESTFNSCRIPT=([^:]+)/.exec(filename ?? '')?.[1];
+  add('destfn_script', placement.destfnScript, origins.get('destfn_script')?.origin);
+  for (const { filename, origin } of rules) add('DESTFNSCRIPT', scriptOf(filename), origin);
+  add('DESTFNSCRIPT', scriptOf(unmatched.filename), origins.get('filename')?.origin);
   return lines;
 }
 
