@@ -101,7 +101,7 @@ function refuseBlocks(config: Config): void {
 const treeOptions = (config: Config, kit: Kit): Parameters<typeof tree>[0] => ({
   paths: kit.paths,
   // Only who names the events says that a path that is gone was removed on purpose.
-  removals: config.origins.has('events') && config.selection.events.includes('delete'),
+  removals: writtenAt(config, 'events') !== undefined && config.selection.events.includes('delete'),
   followLinks: config.posting.followSymlinks,
   realPaths: config.posting.realpathPost,
   move: config.posting.move,
