@@ -85,7 +85,7 @@ async function declare(
     };
   if (there.code === replies.notFound)
     return {
-      trouble: `queue ${plan.name} does not exist and queue_declare is off: declare it, or turn queue_declare on`,
+      trouble: `queue ${plan.name} does not exist and declare_queue is off: declare it, or turn declare_queue on`,
     };
   return {
     trouble: `cannot use queue ${plan.name} (the broker said: ${(declared ?? there).code} ${there.text})`,

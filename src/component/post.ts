@@ -51,7 +51,7 @@ export const post: Component = {
     restore_to_queue: 'restoring messages to a queue is not available yet',
     on_watch: 'watching a tree is the work of sr_watch, which is not available yet',
   },
-  withoutEffect: {},
+  withoutEffect: { bufsize: 'buffers have a size that suits all files' },
   build: (config, kit) => {
     refuseBlocks(config);
     refuseLaterFormat(config);
@@ -105,5 +105,7 @@ const treeOptions = (config: Config, kit: Kit): Parameters<typeof tree>[0] => ({
   followLinks: config.posting.followSymlinks,
   realPaths: config.posting.realpathPost,
   move: config.posting.move,
+  inflight: config.transfer.inflight,
+  now: kit.now,
   unreadable: (path, why) => kit.failures.note(`not posted: ${path}: ${messageOf(why)}`),
 });

@@ -36,6 +36,10 @@ export function refuseOptions(config: Config, refused: Readonly<Partial<Record<O
   }
 }
 
+/** Written in a file that speaks to all programs, and so for those that can do something with it. */
+const isGeneral = ({ origin }: Written): boolean =>
+  ['default.conf', 'admin.conf'].includes(basename(origin.file));
+
 /** What is to be said of options that change nothing yet. */
 export const withoutEffect = (
   config: Config,
@@ -43,11 +47,10 @@ export const withoutEffect = (
 ): readonly string[] =>
   (Object.entries(reasons) as [OptionName, string][]).flatMap(([option, why]) => {
     const written = writtenAt(config, option);
-    return written === undefined ? [] : [`${placeOf(written.origin)}: ${option}: no effect: ${why}`];
+    return written === undefined || isGeneral(written)
+      ? []
+      : [`${placeOf(written.origin)}: ${option}: no effect: ${why}`];
   });
-
-/** Files that speak to all programs: a hook there is meant for those that have it. */
-const generalFiles: ReadonlySet<string> = new Set(['default.conf', 'admin.conf']);
 
 /** Refuses hooks that the program never calls: whoever wrote one relies on it. */
 export function refuseUncalledHooks(config: Config): void {
@@ -55,7 +58,7 @@ export function refuseUncalledHooks(config: Config): void {
     if (group !== 'plugins' || row.components.includes(config.component)) continue;
     const written = writtenAt(config, name);
     if (written === undefined || isOff(valueOf(config, name))) continue;
-    if (generalFiles.has(basename(written.origin.file))) continue;
+    if (isGeneral(written)) continue;
     throw refusal(name, written, `${config.program} never calls this hook. Remove the line`);
   }
 }

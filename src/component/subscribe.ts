@@ -55,6 +55,8 @@ export const subscribe: Component = {
     source_from_exchange: 'only a pump may decide who the source is',
   },
   withoutEffect: {
+    batch: 'transfers are counted with ftp and sftp, which are not available yet',
+    bufsize: 'buffers have a size that suits all files',
     inplace: 'files announced in blocks are not assembled yet, others are never written in place',
   },
   build: (config, kit) => {

@@ -5,6 +5,7 @@ import { PermanentError, RetryableError, messageOf, systemCode } from '../errors
 import { type TreeEntry, walkTree } from '../file/tree.js';
 import type { Found } from '../flow/posted.js';
 import type { Intake } from '../flow/stage.js';
+import { type Inflight, unfinished } from './unfinished.js';
 
 export interface TreeOptions {
   /** Absolute paths of files and trees, in the order they were given; read lazily. */
@@ -16,6 +17,10 @@ export interface TreeOptions {
   readonly realPaths: boolean;
   /** A rename to announce after the paths: from, to (absolute; `to` exists). */
   readonly move: readonly [string, string] | undefined;
+  /** Files that are still being written are left out, or told as unreadable while they are too young. */
+  readonly inflight?: Inflight;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
   /** Told of what could not be read: the walk goes on, the program fails in the end. */
   readonly unreadable: (path: string, why: unknown) => void;
 }
@@ -48,8 +53,20 @@ async function* found(path: string, options: TreeOptions, stop: AbortSignal): As
   const { followLinks, unreadable } = options;
   for await (const entry of walkTree(start, { followLinks, unreadable, stop })) {
     const item = foundOf(entry);
-    if (item !== undefined) yield item;
+    if (item !== undefined && isComplete(entry, options)) yield item;
   }
+}
+
+function isComplete(
+  { path, kind, stat }: TreeEntry,
+  { inflight, now = Date.now, unreadable }: TreeOptions,
+): boolean {
+  const why = kind === 'file' ? unfinished(path, stat, inflight, now()) : undefined;
+  if (why === 'young') {
+    const age = `it changed less than ${inflight ?? 0} seconds ago`;
+    unreadable(path, new RetryableError(`${age}: post it when it is complete, or lower inflight`));
+  }
+  return why === undefined;
 }
 
 /** Where the walk begins; undefined for what cannot be looked at, after telling. */

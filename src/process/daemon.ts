@@ -9,6 +9,7 @@ import { type Commission, type LaunchResult, launchDaemon } from './launch.js';
 import { type LineSink, openLogFile } from './log-file.js';
 import { createLogger } from './log.js';
 import { placesOf, readOrder, titleOf } from './order.js';
+import { resetIfAsked } from './reset.js';
 import { refuseUnavailable, requireComponent } from './run.js';
 import { tellParent } from './parent.js';
 import { supervise } from './supervisor.js';
@@ -89,6 +90,7 @@ async function lead(
   entry: string,
 ): Promise<void> {
   logger.info(`${titleOf(order)}: version ${host.version}, ${config.running.instances} instance(s)`);
+  await resetIfAsked(config, outfitOf(config, host, logger), new AbortController().signal);
   await supervise({
     config,
     state: placesOf(config, host).state,

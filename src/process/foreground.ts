@@ -5,6 +5,7 @@ import type { Handlers } from '../store/server.js';
 import type { Store } from '../store/store.js';
 import { removeAbandoned } from './abandoned.js';
 import type { OpenKit, Surroundings } from './kit.js';
+import { resetIfAsked } from './reset.js';
 import { reportOf } from './instance-report.js';
 import { type Balance, runComponent } from './run.js';
 import type { ConfigurationStatus, InstanceReport } from './status.js';
@@ -48,6 +49,7 @@ export async function runForeground(
       return { stopping: true };
     },
   };
+  await resetIfAsked(config, around, stop);
   const open = await openStore(config, around.state, around.logger, handlers);
   try {
     const ending = AbortSignal.any([stop, asked.signal, ...(open.lost === undefined ? [] : [open.lost])]);
