@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.js';
-import { FatalError, messageOf } from '../errors.js';
+import { messageOf } from '../errors.js';
 import { from } from '../flow/line.js';
 import type { Found } from '../flow/posted.js';
 import type { Pace } from '../flow/recipe.js';
@@ -23,6 +23,9 @@ const POSTS_IN_HAND = 500;
 
 const postsAtOnce = (config: Config): number =>
   writtenAt(config, 'lanes') === undefined ? POSTS_IN_HAND : config.running.lanes;
+
+/** The block size that means the whole file. */
+const WHOLE = 1;
 
 const paceOf = (config: Config): Pace<Found> => ({
   lanes: postsAtOnce(config),
@@ -53,7 +56,6 @@ export const post: Component = {
   },
   withoutEffect: { bufsize: 'buffers have a size that suits all files' },
   build: (config, kit) => {
-    refuseBlocks(config);
     refuseLaterFormat(config);
     refuseUnknownSum(config);
     const { posting } = config;
@@ -69,7 +71,11 @@ export const post: Component = {
         }),
       )
       .each(
-        blocks({ sum: posting.sum, followLinks: posting.followSymlinks }),
+        blocks({
+          sum: posting.sum,
+          blockSize: blockSizeOf(config),
+          followLinks: posting.followSymlinks,
+        }),
         remember(kit.store.seen, dedupes.ttl),
       )
       .to(dedupe(kit.store.seen, dedupes))
@@ -81,22 +87,14 @@ export const post: Component = {
   },
 };
 
-/** Blocks come later: who asks for them is told, instead of getting something else. */
-function refuseBlocks(config: Config): void {
-  for (const name of ['blocksize', 'parts'] as const) {
-    const written = writtenAt(config, name);
-    if (written === undefined) continue;
-    if (config.posting.blocksize === 1) continue;
-    const { file, line } = written.origin;
-    const remedy = 'Only whole files are announced so far: write blocksize 1, or remove the line';
-    throw new FatalError(
-      `${file}:${line}: ${name} ${written.text}: files are not announced in blocks. ${remedy}`,
-      {
-        exitCode: 2,
-      },
-    );
-  }
-}
+/**
+ * Whole files unless somebody wrote otherwise; blocks come later, so what would need them is refused file by file
+ * and the rest is announced.
+ */
+const blockSizeOf = (config: Config): number =>
+  writtenAt(config, 'blocksize') === undefined && writtenAt(config, 'parts') === undefined
+    ? WHOLE
+    : config.posting.blocksize;
 
 const treeOptions = (config: Config, kit: Kit): Parameters<typeof tree>[0] => ({
   paths: kit.paths,

@@ -7,7 +7,7 @@ import { PermanentError, RetryableError } from '../errors.js';
 import { createLanes } from '../flow/lanes.js';
 import type { Described, Ready } from '../flow/posted.js';
 import type { Fan } from '../flow/stage.js';
-import { blockLength, parsePartName, type Parts } from '../message/parts.js';
+import { blockLength, chooseBlockSize, parsePartName, type Parts } from '../message/parts.js';
 import type { Sum } from '../message/sum.js';
 
 /** Files open for reading at once: far below any limit on descriptors, and more than a disk can use. */
@@ -19,6 +19,8 @@ const READS = 3;
 export interface BlocksOptions {
   /** The `sum` option: a letter, `z,X`, or `a,VALUE`. */
   readonly sum: string;
+  /** The `blocksize` option: 0 chooses, 1 is the whole file. What would be cut into blocks is refused so far. */
+  readonly blockSize: number;
   /** Read what links lead to; otherwise a file that has become a link since it was found is not read. */
   readonly followLinks: boolean;
 }
@@ -72,6 +74,10 @@ async function measure(item: Described, options: BlocksOptions, stop: AbortSigna
     }
     const { sum } = await readSum(item.path, part.algorithm, options, stop);
     return { parts: part.parts, sum };
+  }
+  if (chooseBlockSize(size, options.blockSize) < size) {
+    const remedy = 'Only whole files are announced so far: write blocksize 1, or remove the line';
+    throw new PermanentError(417, `${item.path}: ${size} bytes would be announced in blocks. ${remedy}`);
   }
   const read = await readSum(item.path, options.sum, options, stop, size);
   return { parts: { method: '1', blockSize: read.size, count: 1, remainder: 0, number: 0 }, sum: read.sum };
