@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { FatalError, systemCode } from '../errors.js';
+import { FatalError, messageOf, systemCode } from '../errors.js';
 
 /** How a queue is named, and the files in which earlier runs or earlier implementations kept its name. */
 export interface QueueNaming {
@@ -49,22 +49,48 @@ export function nameQueue({ wanted, file, older }: QueueNaming): NamedQueue {
     return { name: kept, remark };
   }
   const inherited = older.map(keptName).find((name) => name !== undefined);
-  const name =
+  const name = keep(
+    file,
     inherited ??
-    (wanted.kind === 'fixed' ? wanted.name : `${wanted.prefix}.${eightDigits()}.${eightDigits()}`);
-  keep(file, name);
+      (wanted.kind === 'fixed' ? wanted.name : `${wanted.prefix}.${eightDigits()}.${eightDigits()}`),
+  );
   return inherited === undefined
     ? { name }
     : { name, remark: `the queue ${name} of an earlier version is taken over` };
 }
 
-function keep(file: string, name: string): void {
+/**
+ * Keeps the name, and returns the one that is kept: several instances start at once, the first of them names the
+ * queue for all. A queue that only one of them knew would fill up unread after the next start.
+ */
+function keep(file: string, name: string): string {
+  const draft = `${file}.${process.pid}.new`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    const draft = `${file}.${process.pid}.new`;
     writeFileSync(draft, name, { mode: 0o600 });
-    renameSync(draft, file);
+    return (isTaken(draft, file) ? keptName(file) : undefined) ?? replaced(draft, file, name);
   } catch (cause) {
-    throw new FatalError(`cannot keep the queue name in ${file}: make its directory writable`, { cause });
+    throw new FatalError(
+      `cannot keep the queue name in ${file}: ${messageOf(cause)}; see to its directory and the free space`,
+      { cause },
+    );
+  } finally {
+    rmSync(draft, { force: true });
   }
+}
+
+/** Gives the draft its final name, unless somebody was faster. */
+function isTaken(draft: string, file: string): boolean {
+  try {
+    linkSync(draft, file);
+    return false;
+  } catch (error) {
+    // Where there are no hard links, the last one wins.
+    return systemCode(error) === 'EEXIST';
+  }
+}
+
+function replaced(draft: string, file: string, name: string): string {
+  renameSync(draft, file);
+  return name;
 }
