@@ -5,6 +5,7 @@ import { hardLinkInside, symlinkInside } from '../file/link.js';
 import { statInside } from '../file/look.js';
 import type { Fetched, Installed, Result, Target } from '../flow/item.js';
 import type { Stage } from '../flow/stage.js';
+import { isReachable } from './moved.js';
 import { relativeTo } from './target.js';
 
 export interface InstallOptions {
@@ -63,7 +64,7 @@ function remove(item: Fetched, root: Root, path: string, options: InstallOptions
   const { counterpart, subject } = item;
   if (subject.moved?.to !== undefined && counterpart?.root === item.target.root) {
     const to = relativeTo(counterpart);
-    const isFree = !to.startsWith(`${path}/`) && statInside(root, to) === undefined;
+    const isFree = !to.startsWith(`${path}/`) && isReachable(root, to) && statInside(root, to) === undefined;
     if (isFree && moveInside(root, path, to, options.directoryMode)) return { code: 201, text: 'moved' };
   }
   try {

@@ -1,4 +1,5 @@
 import { contentAlgorithm } from '../checksum/algorithms.js';
+import { PermanentError } from '../errors.js';
 import type { Root } from '../file/inside.js';
 import { statInside } from '../file/look.js';
 import type { Placed } from '../flow/item.js';
@@ -16,6 +17,7 @@ export async function isAlreadyHere(item: Placed, root: Root, stop: AbortSignal)
     return false;
   if (subject.change.kind !== 'write') return false;
   const path = relativeTo(counterpart);
+  if (!isReachable(root, path)) return false;
   const there = statInside(root, path);
   const { parts, sum } = subject.change;
   if (there === undefined || !there.isFile()) return false;
@@ -23,4 +25,18 @@ export async function isAlreadyHere(item: Placed, root: Root, stop: AbortSignal)
   const algorithm = contentAlgorithm(sum);
   if (algorithm === undefined || sum?.algorithm === 'z') return false;
   return hasContent(root, path, algorithm, sum?.value, stop);
+}
+
+/**
+ * False for another half of a rename that lies behind a link leading out of the tree: it is as if it had not been
+ * named, what is left is a plain write or a plain removal.
+ */
+export function isReachable(root: Root, path: string): boolean {
+  try {
+    statInside(root, path);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof PermanentError) return false;
+    throw thrown;
+  }
 }
