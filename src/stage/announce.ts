@@ -1,5 +1,6 @@
 import type { Outgoing, Publisher } from '../broker/broker.js';
 import { PermanentError, RetryableError } from '../errors.js';
+import type { Result } from '../flow/item.js';
 import { type Stage, pass } from '../flow/stage.js';
 import type { Logger } from '../logger.js';
 import type { Announcement } from '../message/announcement.js';
@@ -21,7 +22,7 @@ export function announce(
   publisher: Publisher,
   options: AnnounceOptions,
   logger: Logger,
-): Stage<{ readonly next: Announcement }> {
+): Stage<{ readonly next: Announcement; readonly result?: Result }, { readonly result?: Result }> {
   const warned = new Set<string>();
   return {
     name: 'announce',
@@ -43,7 +44,9 @@ export function announce(
         },
         stop,
       );
-      if (routed) return pass;
+      // Where nothing was transferred, announcing is what was done.
+      const gain = item.result === undefined ? { result: { code: 201, text: 'Published' } } : {};
+      if (routed) return gain;
       if (options.requireSubscriber) {
         throw new RetryableError(
           `posted, but nobody is subscribed: ${item.next.relPath} on exchange ${exchange}`,
@@ -55,7 +58,7 @@ export function announce(
           `nobody is subscribed to ${item.next.topic} on exchange ${exchange}: the post went nowhere`,
         );
       }
-      return pass;
+      return gain;
     },
   };
 }

@@ -65,7 +65,9 @@ export function place(
       const baseUrl = baseUrls[turn % Math.max(1, baseUrls.length)];
       turn += 1;
       const { next, truncated } = repost(subject, target, counterpart, baseUrl, options.repost);
-      if (truncated) options.warn(`the topic of ${target.path} is too long and was cut`);
+      // Without a base URL nobody further down is told, and the topic does not matter.
+      if (truncated && baseUrls.length > 0)
+        options.warn(`the topic of ${target.path} is too long and was cut`);
       return { target, next, ...(counterpart !== undefined && { counterpart }) };
     },
   };

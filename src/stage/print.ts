@@ -1,4 +1,4 @@
-import type { Placed, ReceivedReport, Selected } from '../flow/item.js';
+import type { Placed, ReceivedReport, Selected, Taken } from '../flow/item.js';
 import { type Stage, pass } from '../flow/stage.js';
 import type { Announcement } from '../message/announcement.js';
 import type { Report } from '../message/report.js';
@@ -14,12 +14,12 @@ export type WriteLine = (line: string) => Promise<void>;
 export function print(
   write: WriteLine,
   form: 'json' | 'url',
-): Stage<Selected & Partial<Pick<Placed, 'next'>>> {
+): Stage<Selected & Partial<Pick<Placed, 'next'>>, Pick<Taken, 'result'>> {
   return {
     name: 'print',
     run: async ({ subject, next = subject }) => {
       await write(form === 'url' ? retrievalUrl(next.baseUrl, next.relPath) : json(plain(next)));
-      return pass;
+      return { result: { code: 201, text: 'Announced, not fetched' } };
     },
   };
 }

@@ -345,9 +345,12 @@ describe('announcing again', () => {
     expect(placed?.next).toEqual({ ...subject, topic: 'v02.out.a.b' });
   });
 
-  it('says when a topic had to be cut', async () => {
+  it('says when a topic had to be cut, where somebody will see it', async () => {
+    const long = announcement(`${'d'.repeat(250)}/x`);
     const warnings: string[] = [];
-    await placer({ selection: everything(tree), warnings })(announcement(`${'d'.repeat(250)}/x`));
+    await placer({ selection: everything(tree), warnings })(long);
+    expect(warnings).toEqual([]);
+    await placer({ selection: everything(tree), warnings, repost: { baseUrls: ['http://pump/'] } })(long);
     expect(warnings).toEqual([expect.stringContaining('too long')]);
   });
 });
