@@ -1,7 +1,8 @@
 import { consumers } from '../config/option.js';
 import type { Action } from './action.js';
 
-const usual: Readonly<Record<0 | 1 | 2, string>> = {
+/** What the exit codes of most actions mean. */
+export const usual: Readonly<Record<0 | 1 | 2, string>> = {
   0: 'done',
   1: 'it could not be done',
   2: 'wrong usage or configuration',

@@ -30,7 +30,11 @@ export const actionsOf = (facts: ComponentFacts): readonly Action[] =>
 /** Rows worth telling: what is ignored is only understood for the sake of old files. */
 export const shownRows = (facts: ComponentFacts): readonly NamedRow[] =>
   rowsOf(facts.name).filter(
-    ({ row, name }) => row.ignored === undefined && name !== 'action' && !(name in facts.forced),
+    ({ row, name }) =>
+      !(name in (componentNamed(facts.name)?.refused ?? {})) &&
+      row.ignored === undefined &&
+      name !== 'action' &&
+      !(name in facts.forced),
   );
 
 /** What holds where nothing is written; undefined where that is nothing. */
