@@ -103,7 +103,7 @@ async function openStore(
   if (owner !== undefined) return { store: owner.store, close: owner.close };
   if (!posts) {
     throw new FatalError(
-      `${config.program} ${config.name ?? ''} is running already; stop it first, or look at it with status`,
+      `${config.program} ${config.name ?? 'with these options'} is running already; stop it first, or look at it with status`,
     );
   }
   const { connectStore } = await import('../store/remote-store.js');

@@ -74,6 +74,8 @@ export function stateNameOf(settings: Settings, bindings: readonly Binding[]): s
     valueOf(settings, settings.facts.consumes ? 'broker' : 'post_broker'),
     bindings,
     valueOf(settings, 'directory') ?? '',
+    // Looking must not take the messages of a run that fetches.
+    valueOf(settings, 'notify_only') === true,
   ];
   return `adhoc-${createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 12)}`;
 }

@@ -1,11 +1,19 @@
 import type { Plugin } from '../plugin.js';
 
-/** One line for each file that has its final name. */
+const words = {
+  write: 'downloaded to',
+  remove: 'removed',
+  link: 'linked',
+  'make-directory': 'made directory',
+} as const;
+
+/** One line for each change that is there under its final name. */
 export const plugin: Plugin = {
-  on_file: (event, { logger }) => {
-    logger.info(`downloaded to: ${event.path ?? '-'}`, {
-      size: event.size,
-      from: event.announcement.baseUrl,
+  on_file: ({ announcement, path, size }, { logger }) => {
+    const { kind } = announcement.change;
+    logger.info(`${words[kind]}: ${path ?? '-'}`, {
+      size: kind === 'write' ? size : undefined,
+      from: announcement.baseUrl,
     });
   },
 };
