@@ -431,3 +431,35 @@ it('throws nothing but FatalError, whatever is written', () => {
     { numRuns: 200 },
   );
 });
+
+describe('the state of an ad-hoc run', () => {
+  const stateOf = (...words: string[]): string => {
+    const given = [
+      '--broker',
+      'amqp://ann@h/',
+      '--subtopic',
+      'a.#',
+      '--directory',
+      '/d',
+      ...words,
+      'foreground',
+    ];
+    const { options } = readArguments(given, components.subscribe);
+    return readConfig({ ...request('subscribe'), options }).stateName;
+  };
+
+  it('is found again by the same command, whatever it accepts', () => {
+    expect(stateOf()).toMatch(/^adhoc-[0-9a-f]{12}$/);
+    expect(stateOf('--accept', '.*x')).toBe(stateOf('--accept', '.*y'));
+  });
+
+  it('is another one for another directory, other topics, and for one that only looks', () => {
+    const states = [
+      stateOf(),
+      stateOf('--directory', '/e'),
+      stateOf('--subtopic', 'b.#'),
+      stateOf('--notify_only', 'on'),
+    ];
+    expect(new Set(states).size).toBe(4);
+  });
+});
