@@ -1,7 +1,6 @@
 import { chmod, copyFile, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import ts from 'typescript';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { componentNamed } from '../../src/component/all.js';
 import type { Config } from '../../src/config/config.js';
@@ -14,6 +13,7 @@ import { loadPlugins } from '../../src/plugin/load.js';
 import { refuseUnavailable } from '../../src/process/run.js';
 import { packageDirectory } from './markdown.js';
 import { targetIn } from './target-in.js';
+import { typeProblems } from './type-check.js';
 
 const examples = join(packageDirectory, 'config-examples');
 const configurations: (readonly [component: ComponentName, name: string])[] = [];
@@ -164,32 +164,13 @@ describe('plugins to copy', () => {
     expect(await ask('/obs/readme.md')).toBe(false);
   });
 
-  it('are typed by the package itself', () => {
-    const files = pluginFiles
-      .filter((name) => name.endsWith('.mjs'))
-      .map((name) => resolve(examples, 'plugins', name));
-    const program = ts.createProgram(files, {
-      allowJs: true,
-      checkJs: true,
-      noEmit: true,
-      strict: true,
-      skipLibCheck: true,
-      module: ts.ModuleKind.NodeNext,
-      target: ts.ScriptTarget.ES2022,
-      types: ['node'],
-      typeRoots: [join(packageDirectory, 'node_modules/@types')],
-      paths: { sarracenia: [entryPoint()] },
-    });
-    const problems = files.flatMap((file) => ts.getPreEmitDiagnostics(program, program.getSourceFile(file)));
-    expect(problems.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([]);
+  it('are typed by the package itself', { timeout: 60_000 }, async () => {
+    const modules = pluginFiles.filter((name) => name.endsWith('.mjs'));
+    expect(modules.length).toBeGreaterThan(1);
+    expect(typeProblems(modules.map((name) => resolve(examples, 'plugins', name)))).toEqual([]);
+    const wrong = join(plugins, 'wrong.mjs');
+    const type = "/** @type {import('sarracenia').Plugin['on_file']} */";
+    await writeFile(wrong, `${type}\nexport const on_file = ({ pfad }) => pfad;\n`);
+    expect(typeProblems([wrong]).join('\n')).toContain("'pfad' does not exist on type 'HookEvent'");
   });
 });
-
-/** The source of what `import('sarracenia')` means, by package.json. */
-function entryPoint(): string {
-  const { exports } = JSON.parse(ts.sys.readFile(join(packageDirectory, 'package.json')) ?? '{}') as {
-    exports: { '.': { types: string } };
-  };
-  const source = exports['.'].types.replace('./dist/', './src/').replace(/\.d\.ts$/u, '.ts');
-  return join(packageDirectory, dirname(source), source.slice(source.lastIndexOf('/') + 1));
-}

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { actions } from '../../src/action/all.js';
+import { subscribe } from '../../src/component/subscribe.js';
 import { programs } from './programs.js';
 import { componentOf } from '../../src/config/components.js';
 import type { ComponentName } from '../../src/config/option.js';
@@ -13,6 +14,7 @@ import type { Config } from '../../src/config/config.js';
 import { reportCodes } from '../../src/message/report-codes.js';
 import { hooks } from '../../src/plugin/hooks.js';
 import { targetIn } from './target-in.js';
+import { typeProblems } from './type-check.js';
 import {
   type Block,
   type Page,
@@ -142,6 +144,38 @@ describe('the documents', () => {
     );
     expect(elsewhere.map(title)).toEqual([]);
     expect(blocks.filter(({ language }) => language === '').map(title)).toEqual([]);
+  });
+});
+
+describe('what the documents say of the rest of the package', () => {
+  it('names manual pages that are there', () => {
+    const missing: string[] = [];
+    let found = 0;
+    for (const page of pages) {
+      for (const [, name = ''] of page.prose.matchAll(/\b(sr_[a-z]+(?:\.\d|\(\d\)))/gu)) {
+        found += 1;
+        const file = name.replace(/\((\d)\)/u, '.$1');
+        if (!existsSync(join(packageDirectory, 'man', file))) missing.push(`${page.file}: ${name}`);
+      }
+    }
+    expect(missing).toEqual([]);
+    expect(found).toBeGreaterThan(4);
+  });
+
+  it('lists as refused what is refused', () => {
+    const { prose } = pageNamed('docs/subscriber.md');
+    const [, sentence = ''] = /^(Not available yet, and refused[^.]*)\./mu.exec(prose) ?? [];
+    const named = [...sentence.matchAll(/`(\w+)`/gu)].map(([, name = '']) => name);
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter((name) => !(name in subscribe.refused))).toEqual([]);
+  });
+
+  it('shows modules that have the types of the package', { timeout: 60_000 }, async () => {
+    const modules = blocks.filter(({ language }) => language === 'js');
+    expect(modules.length).toBeGreaterThan(0);
+    const files = modules.map((_, index) => join(directory, `shown-${index}.mjs`));
+    await Promise.all(modules.map(({ text }, index) => writeFile(files[index] ?? '', text)));
+    expect(typeProblems(files)).toEqual([]);
   });
 });
 
