@@ -18,7 +18,8 @@ import { runSteps } from './steps.js';
  * has already happened. An item whose settling fails is handed back instead: the broker still has it.
  *
  * Stopping: the intake ends at once, items that have not begun are handed back, those inside the stages get a
- * grace and are then aborted. A FatalError ends everything the same way, without a grace, and is thrown by run.
+ * grace and are then aborted. A FatalError ends everything the same way, without a grace, and is thrown by run. A
+ * stop whose reason is a FatalError gives no grace either.
  */
 
 /** Milliseconds before an item whose settling failed is handed back, so that a lasting fault does not spin. */
@@ -173,7 +174,9 @@ async function settle<S>(
 function startGrace(stop: AbortSignal, grace: number, abort: AbortController): { cancel: () => void } {
   let timer: NodeJS.Timeout | undefined;
   const begin = (): void => {
-    timer = setTimeout(() => abort.abort(), grace);
+    // Whoever has lost what it needs to work (its store) must not change anything any more.
+    if (stop.reason instanceof FatalError) abort.abort();
+    else timer = setTimeout(() => abort.abort(), grace);
   };
   if (stop.aborted) begin();
   else stop.addEventListener('abort', begin, { once: true });

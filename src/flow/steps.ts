@@ -29,6 +29,8 @@ export async function runSteps<S>(
   let grown: unknown = item;
   try {
     for (const [index, step] of steps.entries()) {
+      // A stage that does not look at the signal itself must not begin after it.
+      if (stop.aborted) return { grown: grown as S, outcome: { kind: 'handed back' } };
       if (step.kind === 'fan') {
         const outcome = await spread(grown, step, steps.slice(index + 1), stop, logger);
         return { grown: grown as S, outcome };

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.js';
-import { messageOf } from '../errors.js';
+import { FatalError, messageOf } from '../errors.js';
 import { connectStore } from '../store/remote-store.js';
 import { reportOf } from './instance-report.js';
 import type { OpenKit, Surroundings } from './kit.js';
@@ -30,7 +30,7 @@ export async function runAsInstance(
   const signals = untilSignal({ hangUp: reopenLog });
   const store = await connectStore(around.state);
   const orphaned = new AbortController();
-  const onDisconnect = (): void => orphaned.abort();
+  const onDisconnect = (): void => orphaned.abort(new FatalError('the supervisor is gone'));
   process.once('disconnect', onDisconnect);
   const counting = createTally(around.now);
   const pulse = startPulse((thrown) => logger.debug(`no sign of life: ${messageOf(thrown)}`));

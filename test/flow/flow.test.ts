@@ -197,6 +197,31 @@ describe('flow', () => {
     expect(flow.balance().handedBack).toBe(1);
   });
 
+  it('gives no grace when the reason of the stop is fatal, and begins no further stage', async () => {
+    const stop = new AbortController();
+    const end = recorder();
+    const log: string[] = [];
+    const flow = from(endless(jobs(1)), { ...pace, grace: 600_000 }, silentLogger)
+      .to(
+        stage(async (_job, signal) => {
+          setImmediate(() => stop.abort(new FatalError('the store is gone')));
+          await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+          log.push('ended late, without a word');
+          return pass;
+        }),
+      )
+      .to(
+        stage(async () => {
+          log.push('changed something');
+          return pass;
+        }),
+      )
+      .settling(end);
+    await flow.run(stop.signal);
+    expect(log).toEqual(['ended late, without a word']);
+    expect(end.ends.map(([, outcome]) => outcome.kind)).toEqual(['handed back']);
+  });
+
   it('starts members in order, keeps house, stops them in reverse', async () => {
     const log: string[] = [];
     const member = (name: string): Settler<Job> => ({
