@@ -113,6 +113,7 @@ export async function openLink(info: OwnerInfo): Promise<Link> {
   const open = requests(socket);
   let ended: FatalError | undefined;
   let heardAt = Date.now();
+  let pingedAt = Date.now();
 
   const fail = (why: string): void => {
     const wasOurs = ended !== undefined;
@@ -125,7 +126,10 @@ export async function openLink(info: OwnerInfo): Promise<Link> {
     if (!wasOurs) lost.abort(ended);
   };
   const ping = (): void => {
-    if (Date.now() - heardAt > silenceAllowed) fail('it does not answer');
+    // This process was suspended: what the owner said meanwhile has not been read yet.
+    if (Date.now() - pingedAt > 2 * pingEvery) heardAt = Date.now();
+    pingedAt = Date.now();
+    if (pingedAt - heardAt > silenceAllowed) fail('it does not answer');
     else void open.ask('ping', [], {}).catch(() => undefined);
   };
   const pinging = setInterval(ping, pingEvery);
