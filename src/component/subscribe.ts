@@ -12,7 +12,7 @@ import { discard } from '../stage/discard.js';
 import { events } from '../stage/events.js';
 import { fetch } from '../stage/fetch.js';
 import { install } from '../stage/install.js';
-import { latest } from '../stage/latest.js';
+import { latest, stillOurs } from '../stage/latest.js';
 import { place } from '../stage/place.js';
 import { postRate } from '../stage/post-rate.js';
 import { print } from '../stage/print.js';
@@ -89,6 +89,7 @@ function download(config: Config, kit: Kit): Flow {
     )
     .to(fetch(kit.transports(), kit.rootOf, fetchOptions(config)))
     .to(hook('on_part', kit.plugins))
+    .to(stillOurs(kit.store.paths, kit.now))
     .to(install(kit.rootOf, { allowLinks: transfer.allowLinks, directoryMode: transfer.chmodDir }))
     .to(hook('on_file', kit.plugins));
   if (transfer.discard) return ending(installed.to(discard(kit.rootOf)).settling, config, kit);

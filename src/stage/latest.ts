@@ -1,6 +1,6 @@
 import type { Entered, Placed } from '../flow/item.js';
 import { done } from '../flow/outcome.js';
-import type { Stage } from '../flow/stage.js';
+import { type Stage, pass } from '../flow/stage.js';
 import { parsePubTime } from '../message/pub-time.js';
 import type { Paths } from '../store/store.js';
 import { leftoverOf } from './leftover.js';
@@ -22,6 +22,23 @@ export function latest(paths: Paths, inflight: string | undefined): Stage<Placed
       const instant = parsePubTime(item.subject.pubTime)?.instant ?? item.takenAt;
       const entry = await paths.enter(own, instant, leftoverOf(item, inflight), stop);
       return entry === 'superseded' ? superseded() : { entered: own };
+    },
+  };
+}
+
+/** Milliseconds in hand after which an item asks once more before it changes anything. */
+const TRUSTED_FOR = 2000;
+
+/**
+ * Stands before what changes files. An item that took long asks whether its paths are still its own: this process
+ * may have been suspended meanwhile and taken for dead, and what came after the item has been installed by others.
+ */
+export function stillOurs(paths: Paths, now: () => number): Stage<Entered> {
+  return {
+    name: 'still-ours',
+    run: async ({ entered, takenAt }) => {
+      if (now() - takenAt >= TRUSTED_FOR) await paths.confirm(entered);
+      return pass;
     },
   };
 }

@@ -60,6 +60,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
     async ({ paths }, [list, instant, leftover], signal) =>
       paths.enter(texts(list), number(instant), optionalText(leftover), signal),
   ],
+  ['confirm', async ({ paths }, [list]) => paths.confirm(texts(list))],
   ['leave', async ({ paths }, [list]) => paths.leave(texts(list))],
   ['add', async ({ retries }, [added, notBefore]) => retries.add(retry(added), number(notBefore))],
   ['take', async ({ retries }, [limit]) => retries.take(number(limit))],

@@ -86,7 +86,7 @@ function guarded({ seen, paths, retries, close }: Store, check: () => void): Sto
       forgetPath: checked(seen.forgetPath),
       count: checked(seen.count),
     },
-    paths: { enter: checked(paths.enter), leave: checked(paths.leave) },
+    paths: { enter: checked(paths.enter), confirm: checked(paths.confirm), leave: checked(paths.leave) },
     retries: {
       add: checked(retries.add),
       take: checked(retries.take),

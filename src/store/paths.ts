@@ -1,3 +1,4 @@
+import { RetryableError } from '../errors.js';
 import type { Client, Waiter } from './client.js';
 import { waiterOf } from './client.js';
 import { clipped, endOf, hashOf, keyOf, nameOf, numberKey, table, type Engine } from './engine.js';
@@ -133,6 +134,14 @@ export async function openPaths({ engine, now, abandon, newest, retries }: Paths
         // One whose client is gone ends when its leftover is cleared away.
         if (hold.ended === undefined) end(hold);
         throw error;
+      }
+    },
+    confirm: async (paths) => {
+      for (const path of paths) {
+        const hold = waiting.firstOf(hashOf(path));
+        if (hold?.client !== client || !waiting.isFirst(hold)) {
+          throw new RetryableError(`${path} is not ours any more: somebody else works on it`);
+        }
       }
     },
     leave: async (paths) => {

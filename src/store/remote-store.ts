@@ -70,6 +70,7 @@ export async function connectStore(directory: string, options: ConnectOptions = 
         };
         return (await link.request('enter', [paths, instant, leftover], { signal, undo })) as Entry;
       },
+      confirm: async (paths) => tell('confirm', paths),
       leave: async (paths) => tell('leave', paths),
     },
     retries: {

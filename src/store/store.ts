@@ -51,6 +51,11 @@ export interface Paths {
     leftover?: string,
     signal?: AbortSignal,
   ) => Promise<Entry>;
+  /**
+   * Asks whether paths that were entered are still ours: a process that was suspended may have been taken for dead,
+   * and others have them then. Throws RetryableError when they are not, FatalError when the owner is gone.
+   */
+  readonly confirm: (paths: readonly string[]) => Promise<void>;
   /** Leaves everything that was entered together with these paths; only who was told `entered` may call it. */
   readonly leave: (paths: readonly string[]) => Promise<void>;
 }

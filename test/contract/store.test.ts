@@ -319,6 +319,14 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
       expect(await subject.abandoned()).toEqual(['/tmp/.a.tmp']);
     });
 
+    it('tells who has a path that it is still theirs, and everybody else that it is not', async () => {
+      await store.paths.enter(['/a', '/b'], 1000);
+      await store.paths.confirm(['/a', '/b']);
+      await expect(other.paths.confirm(['/a'])).rejects.toThrow('not ours any more');
+      await store.paths.leave(['/a', '/b']);
+      await expect(store.paths.confirm(['/b'])).rejects.toThrow('not ours any more');
+    });
+
     it('leaves the line of a path when aborted', async () => {
       await store.paths.enter(['/a'], 1000);
       const stop = new AbortController();
