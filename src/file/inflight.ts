@@ -1,4 +1,4 @@
-import { closeSync, constants, fsync, lstatSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsync, lstatSync, openSync, renameSync, unlinkSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -165,11 +165,18 @@ function inflightOf(slot: Slot, opened: number): Inflight {
     if (descriptor !== undefined) closeSync(descriptor);
     descriptor = undefined;
   };
+  /** A process that was suspended may have been taken for dead: then the next owner of the path has the name. */
+  const hasOurName = (): boolean => {
+    const there = lstatSync(slot.at, { throwIfNoEntry: false });
+    const own = fstatSync(opened);
+    return there?.ino === own.ino && there.dev === own.dev;
+  };
   const complete = async (options: FinishOptions): Promise<void> => {
     if (size <= batch && pendingBytes === size) writeAllSync(opened, takePending());
     else await writeAll(opened, takePending());
     setAttributes(opened, options);
     if (options.flush) await flushDescriptor(opened);
+    if (!hasOurName()) throw new RetryableError(`${slot.path} was removed or replaced while it was written`);
   };
 
   return {
@@ -201,7 +208,7 @@ function inflightOf(slot: Slot, opened: number): Inflight {
       state = 'discarded';
       pending = [];
       try {
-        slot.removeLeftover();
+        if (descriptor === undefined || hasOurName()) slot.removeLeftover();
       } catch {
         // The name cannot be removed now; the next owner of the path does it.
       }

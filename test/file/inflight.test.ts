@@ -37,6 +37,21 @@ beforeEach(() => {
   root = openRoot(base);
 });
 
+describe('a process that was suspended and taken for dead', () => {
+  it('neither finishes nor removes what the next owner of the path writes', async () => {
+    const zombie = openInflight(root, 'f', hidden);
+    await zombie.write(Buffer.from('old'));
+    const next = openInflight(root, 'f', hidden);
+    await next.write(Buffer.from('new'));
+    await expect(zombie.finish(quick)).rejects.toThrow(RetryableError);
+    await zombie.discard();
+    await next.finish(quick);
+    await next.install();
+    expect(readFileSync(join(base, 'f'), 'utf8')).toBe('new');
+    expect(readdirSync(base)).toEqual(['f']);
+  });
+});
+
 describe('names', () => {
   it.each([
     ['none', 'a/.f.inflight'],
