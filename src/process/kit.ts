@@ -7,7 +7,7 @@ import type { Kit } from '../component/component.js';
 import type { Config } from '../config/config.js';
 import type { Origin } from '../config/rules.js';
 import { placeOf } from '../config/syntax.js';
-import { FatalError } from '../errors.js';
+import { FatalError, messageOf } from '../errors.js';
 import { type Root, openRoot } from '../file/inside.js';
 import type { Logger } from '../logger.js';
 import { type Wanted, loadPlugins } from '../plugin/load.js';
@@ -18,6 +18,9 @@ import { openTransports } from '../transport/registry.js';
 import { bindingsFile } from './bindings-file.js';
 import { type Brokers, openBrokers, reportRoute } from './brokers.js';
 import { planQueue, wantedBindings } from './queue-plan.js';
+
+/** Milliseconds for removing the queue of a dry run. */
+const FORGET_LIMIT = 2000;
 
 /** What a process brings along for its flow. */
 export interface Surroundings {
@@ -136,11 +139,20 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     opened: consumer.made,
     close: async () => {
       await transports.made()?.close();
-      if (rehearsal && plan !== undefined) await openTopology(brokers.consuming()).deleteQueue(plan.name);
+      if (rehearsal && plan !== undefined) await forget(brokers, plan.name, logger);
       await brokers.close();
       roots.close();
     },
   };
+}
+
+/** Removes the queue of a dry run. Where the broker is away it goes by itself, a little later. */
+async function forget(brokers: Brokers, queue: string, logger: Logger): Promise<void> {
+  try {
+    await openTopology(brokers.consuming()).deleteQueue(queue, {}, AbortSignal.timeout(FORGET_LIMIT));
+  } catch (thrown) {
+    logger.debug(`queue ${queue} of the dry run is left to expire: ${messageOf(thrown)}`);
+  }
 }
 
 function required<T>(value: T | undefined, option: string): T {
