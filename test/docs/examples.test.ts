@@ -6,6 +6,7 @@ import { componentNamed } from '../../src/component/all.js';
 import type { Config } from '../../src/config/config.js';
 import { parseCredentials } from '../../src/config/credentials.js';
 import type { ComponentName } from '../../src/config/option.js';
+import type { OptionName } from '../../src/config/options/index.js';
 import { readConfig } from '../../src/config/read.js';
 import { silentLogger } from '../../src/logger.js';
 import { hookNamed } from '../../src/plugin/hooks.js';
@@ -69,6 +70,10 @@ describe('configurations to copy', () => {
     const recipe = componentNamed(component);
     expect(recipe).toBeDefined();
     if (recipe !== undefined) refuseUnavailable(config, recipe);
+    for (const option of Object.keys(recipe?.withoutEffect ?? {})) {
+      const origin = config.origins.get(option as OptionName)?.origin.file;
+      expect(['default', 'preset', undefined], option).toContain(origin);
+    }
     const text = await readFile(join(examples, component, name), 'utf8');
     expect(text.split('\n').filter((line) => line.startsWith('#')).length).toBeGreaterThan(2);
   });
