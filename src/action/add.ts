@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { copyFile, mkdir, chmod } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { configurationMode } from '../config/directories.js';
@@ -36,7 +36,7 @@ function findSource(call: Call, named: string): string {
     resolve(call.host.cwd, `${named}.conf`),
     join(exampleDirectory, call.facts.name, withSuffix(basename(named))),
   ];
-  const found = places.find((place) => existsSync(place));
+  const found = places.find((place) => statSync(place, { throwIfNoEntry: false })?.isFile() === true);
   if (found !== undefined) return found;
   throw new FatalError(`${named}: no such file, and no example of that name; see ${call.program} list`, {
     exitCode: 2,

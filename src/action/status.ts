@@ -14,8 +14,9 @@ interface Row {
   readonly expected: number;
   readonly queue: string | undefined;
   readonly ready: number | undefined;
-  readonly unacknowledged: number;
-  readonly retries: number;
+  /** Undefined where nobody runs who could tell. */
+  readonly unacknowledged: number | undefined;
+  readonly retries: number | undefined;
   /** Milliseconds since 1970. */
   readonly lastTransfer: number | undefined;
   readonly details: ConfigurationStatus | undefined;
@@ -69,8 +70,8 @@ const nothing = {
   expected: 0,
   queue: undefined,
   ready: undefined,
-  unacknowledged: 0,
-  retries: 0,
+  unacknowledged: undefined,
+  retries: undefined,
   lastTransfer: undefined,
   details: undefined,
 } as const;
@@ -130,8 +131,8 @@ function table(rows: readonly Row[]): string[] {
     row.state,
     `${row.running}/${row.expected}`,
     row.ready === undefined ? '-' : String(row.ready),
-    String(row.unacknowledged),
-    String(row.retries),
+    row.unacknowledged === undefined ? '-' : String(row.unacknowledged),
+    row.retries === undefined ? '-' : String(row.retries),
     dateOf(row.lastTransfer)?.slice(0, 19).replace('T', ' ') ?? '-',
     [balanceText(row), row.reason].filter((text) => text !== '' && text !== '-').join('; '),
   ]);
@@ -153,8 +154,8 @@ const plain = (row: Row): Record<string, unknown> => ({
   instances: { running: row.running, expected: row.expected },
   queue: row.queue ?? null,
   ready: row.ready ?? null,
-  unacknowledged: row.unacknowledged,
-  retries: row.retries,
+  unacknowledged: row.unacknowledged ?? null,
+  retries: row.retries ?? null,
   last_transfer: dateOf(row.lastTransfer) ?? null,
   balance: balanceOf(row),
   details: row.details ?? null,
