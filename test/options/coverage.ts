@@ -1,0 +1,21 @@
+import { rowsOf } from '../../src/config/options/index.js';
+import type { Name } from './lab.js';
+import { postCases } from './post-cases.js';
+import { reportCases } from './report-cases.js';
+import { type Case, shared } from './shared-cases.js';
+import { subscribeCases } from './subscribe-cases.js';
+
+const own: Readonly<Record<Name, Readonly<Record<string, Case>>>> = {
+  subscribe: subscribeCases,
+  post: postCases,
+  report: reportCases,
+};
+
+/** The cases of a program: its own, and of the shared ones those whose option it has. */
+export function casesOf(name: Name): Readonly<Record<string, Case>> {
+  const rows = new Set<string>(rowsOf(name).map((row) => row.name));
+  return {
+    ...Object.fromEntries(Object.entries(shared).filter(([option]) => rows.has(option))),
+    ...own[name],
+  };
+}
