@@ -1,5 +1,5 @@
 import type { HookContext, HookEvent, Plugin } from '../../src/plugin/plugin.js';
-import type { Entry, Plugins } from '../../src/plugin/plugins.js';
+import type { Plugins } from '../../src/plugin/plugins.js';
 import { silentLogger } from '../../src/logger.js';
 import type { Logger } from '../../src/logger.js';
 import { announcement } from '../stage/placing.js';

@@ -132,7 +132,7 @@ async function posted(found: AsyncIterable<Found>, options: Options): Promise<Se
 const date = /^\d{14}\.\d{3}$/;
 
 /** Dates with three digits are the same instants as those written down. */
-const instants = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+const instants = (headers: Readonly<Record<string, string>>): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [
       name,
