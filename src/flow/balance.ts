@@ -64,19 +64,19 @@ export function createCounter(): Counter {
   };
 }
 
-/** The balance in one line, for the log and the terminal. */
+/** The balance in one line, for the log and the terminal: what was taken equals what is listed after it. */
 export function describeBalance(balance: Balance): string {
   const codes = Object.entries(balance.done).map(([code, count]) => `${code}: ${count}`);
-  const parts = [
-    `taken ${balance.taken}`,
-    `done ${sum(Object.values(balance.done))}${codes.length === 0 ? '' : ` (${codes.join(', ')})`}`,
-    `dropped ${balance.dropped}`,
-    `refused ${balance.refused}`,
-    `to be retried ${balance.failed}`,
-    `handed back ${balance.handedBack}`,
-    `in hand ${balance.inHand}`,
+  const rows: readonly (readonly [string, number])[] = [
+    [`done${codes.length === 0 ? '' : ` (${codes.join(', ')})`}`, sum(Object.values(balance.done))],
+    ['rejected by rules', balance.dropped],
+    ['refused', balance.refused],
+    ['failed', balance.failed],
+    ['handed back', balance.handedBack],
+    ['in hand', balance.inHand],
   ];
-  return parts.join(', ');
+  const shown = rows.filter(([name, count]) => count > 0 || name.startsWith('done'));
+  return `${balance.taken} taken = ${shown.map(([name, count]) => `${count} ${name}`).join(' + ')}`;
 }
 
 const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);

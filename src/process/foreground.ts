@@ -7,7 +7,8 @@ import { removeAbandoned } from './abandoned.js';
 import type { OpenKit, Surroundings } from './kit.js';
 import { resetIfAsked } from './reset.js';
 import { reportOf } from './instance-report.js';
-import { type Balance, runComponent } from './run.js';
+import type { Balance } from '../flow/balance.js';
+import { runComponent } from './run.js';
 import type { ConfigurationStatus, InstanceReport } from './status.js';
 import type { Tally } from './tally.js';
 

@@ -1,5 +1,5 @@
 import type { OpenKit } from './kit.js';
-import type { Balance } from './run.js';
+import type { Balance } from '../flow/balance.js';
 import type { InstanceReport } from './status.js';
 import type { Tally } from './tally.js';
 

@@ -2,6 +2,7 @@ import { componentNamed } from '../component/all.js';
 import type { Component } from '../component/component.js';
 import { refuseOptions, refuseUncalledHooks, withoutEffect } from '../component/refuse.js';
 import type { Config } from '../config/config.js';
+import type { Balance } from '../flow/balance.js';
 import { FatalError, RetryableError } from '../errors.js';
 import { exchangesOf } from './exchanges.js';
 import { type OpenKit, type Surroundings, openKit } from './kit.js';
@@ -14,9 +15,6 @@ export interface RunOptions {
   /** Told when the flow is about to start: status asks the kit. */
   readonly running?: (kit: OpenKit, balance: () => Balance) => void;
 }
-
-type Flow = ReturnType<Component['build']>;
-export type Balance = ReturnType<Flow['balance']>;
 
 /** Runs the flow of one configuration in this process until it ends, or until it is stopped. */
 export async function runComponent(

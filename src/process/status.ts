@@ -1,5 +1,5 @@
 import type { ConnectionStatus } from '../broker/connection.js';
-import type { Balance } from './run.js';
+import type { Balance } from '../flow/balance.js';
 
 /** What one instance tells its supervisor, every few seconds. JSON on the wire between them. */
 export interface InstanceReport {

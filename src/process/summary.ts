@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.js';
+import { type Balance, describeBalance } from '../flow/balance.js';
 import type { QueuePlan } from '../broker/queue-plan.js';
 import { redact } from '../config/url.js';
-import type { Balance } from './run.js';
 import type { Tally } from './tally.js';
 
 /** `1.5 MiB`: three digits are enough for people. */
@@ -32,23 +32,6 @@ export function durationText(seconds: number): string {
   return `${seconds} seconds`;
 }
 
-const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
-
-/** Every item taken is in exactly one of these; what is taken and what is listed after it are equal. */
-export function balanceText(balance: Balance): string {
-  const codes = Object.entries(balance.done).map(([code, count]) => `${code}: ${count}`);
-  const rows: readonly (readonly [string, number])[] = [
-    [`done${codes.length === 0 ? '' : ` (${codes.join(', ')})`}`, sum(Object.values(balance.done))],
-    ['rejected by rules', balance.dropped],
-    ['refused', balance.refused],
-    ['failed', balance.failed],
-    ['handed back', balance.handedBack],
-    ['in hand', balance.inHand],
-  ];
-  const shown = rows.filter(([name, count]) => count > 0 || name.startsWith('done'));
-  return `${balance.taken} taken = ${shown.map(([name, count]) => `${count} ${name}`).join(' + ')}`;
-}
-
 /** The one line at the end that says it all. `waiting` are the entries left in the retry list. */
 export function endText(tally: Tally, balance: Balance, seconds: number, waiting: number): string {
   const rate = seconds > 0 ? tally.files / seconds : 0;
@@ -58,7 +41,7 @@ export function endText(tally: Tally, balance: Balance, seconds: number, waiting
     `${rate >= 100 ? rate.toFixed(0) : rate.toFixed(1)} files/s, ${bytesText(speed)}/s`,
     `${balance.refused + balance.failed} failures`,
     ...(waiting > 0 ? [`${waiting} waiting to be tried again`] : []),
-    balanceText(balance),
+    describeBalance(balance),
   ];
   return parts.join('; ');
 }

@@ -35,7 +35,9 @@ export const permissions: Readonly<Record<string, Permission>> = {
     any: ['intake', 'stage', 'plugin', 'flow', 'config'],
     types: ['broker', 'store', 'transport', 'file'],
   },
-  process: { any: ['component', 'config', 'broker', 'transport', 'store', 'plugin', 'checksum', 'file'] },
+  process: {
+    any: ['component', 'flow', 'config', 'broker', 'transport', 'store', 'plugin', 'checksum', 'file'],
+  },
   action: { any: ['process', 'config', 'broker', 'component'] },
   cli: { any: ['action', 'config', 'component', 'process'] },
   quickstart: { any: ['action', 'cli', 'process', 'config', 'broker'] },

@@ -184,7 +184,7 @@ describe('what is built in', () => {
           plugins.entries('on_heartbeat')[0]?.run({ balance, retries }, contextOf(never(), logger)),
         )
       ).join();
-    expect(await beat('hb_log', 0)).toMatch(/taken 3, done 2 \(201: 2\)/);
+    expect(await beat('hb_log', 0)).toMatch(/3 taken = 2 done \(201: 2\)/);
     expect(await beat('hb_memory', 0)).toMatch(/memory \d+ MiB, heap \d+ MiB/);
     expect(await beat('hb_retry', 4)).toMatch(/4 waiting/);
     expect(await beat('hb_retry', 0)).toBe('');

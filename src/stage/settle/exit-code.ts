@@ -8,17 +8,6 @@ export interface Failures {
   readonly note: (text: string) => void;
 }
 
-export function createFailures(logger: Logger): Failures {
-  let count = 0;
-  return {
-    count: () => count,
-    note: (text) => {
-      count += 1;
-      logger.error(text);
-    },
-  };
-}
-
 /** Where it is said what was left out, and whether that is news (`log_reject`) or only of interest to a debugger. */
 export interface PostLog {
   readonly logger: Logger;
