@@ -50,7 +50,7 @@ export interface BrokerConnection {
    * is needed, RetryableError for an outage.
    */
   readonly link: (stop?: AbortSignal, how?: { readonly failFast?: boolean }) => Promise<ChannelModel>;
-  /** `work` is done, for two seconds at most, before the connection is closed; returns how to call it off. */
+  /** `work` is done, for a second at most, before the connection is closed; returns how to call it off. */
   readonly beforeClose: (work: () => Promise<void>) => () => void;
   /** Ends the connection from any state; harmless when repeated. */
   readonly close: () => Promise<void>;
@@ -218,16 +218,29 @@ function link(self: Self, stop: AbortSignal | undefined, failFast: boolean): Pro
   });
 }
 
-async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
+/** Milliseconds that the broker may take for our last words, and once more for its goodbye. */
+const LAST_WORDS = 1000;
+
+/** Whether the work was done in time. */
+async function atMost(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
   const limit = new AbortController();
-  await Promise.race([work.catch(() => undefined), pause(milliseconds, limit.signal)]);
+  const late = pause(milliseconds, limit.signal).then(() => false);
+  const isDone = await Promise.race([
+    work.then(
+      () => true,
+      () => true,
+    ),
+    late,
+  ]);
   limit.abort();
+  return isDone;
 }
 
 async function end(self: Self, life: Promise<void>): Promise<void> {
   const open = self.current;
+  let isHeard = false;
   if (self.status.state === 'connected' && open !== undefined)
-    await atMost(2000, Promise.allSettled([...self.lastWorks].map((work) => work())));
+    isHeard = await atMost(LAST_WORDS, Promise.allSettled([...self.lastWorks].map((work) => work())));
   change(self, { state: 'closing', reason: 'closed by us' });
   self.stopped.abort();
   for (const waiter of [...self.waiters])
@@ -235,7 +248,8 @@ async function end(self: Self, life: Promise<void>): Promise<void> {
   // Whoever waits for a connection learns only now that there will be none.
   void Promise.allSettled([...self.lastWorks].map((work) => work()));
   if (open !== undefined) {
-    await atMost(2000, open.model.close());
+    // One that did not answer is not asked again: whoever stops us waits.
+    if (isHeard) await atMost(LAST_WORDS, open.model.close());
     open.destroy();
   }
   await life;

@@ -73,6 +73,8 @@ interface Self {
   status: ConsumerStatus;
   warned: string;
   forget: () => void;
+  /** The question for the length of the queue that is under way. */
+  asked: Promise<number | undefined> | undefined;
 }
 
 function flush(session: Session): void {
@@ -328,6 +330,21 @@ async function* iterate(self: Self): AsyncGenerator<Delivery> {
   }
 }
 
+/** Milliseconds that the broker may take to tell how long the queue is. */
+const READY_LIMIT = 2000;
+
+/** One question at a time, however often it is asked: a broker that has fallen silent answers none of them. */
+async function readyInTime(self: Self): Promise<number | undefined> {
+  self.asked ??= ready(self).finally(() => (self.asked = undefined));
+  const limit = new AbortController();
+  const late = pause(READY_LIMIT, limit.signal).then(() => undefined);
+  try {
+    return await Promise.race([self.asked, late]);
+  } finally {
+    limit.abort();
+  }
+}
+
 async function ready(self: Self): Promise<number | undefined> {
   const { connection, plan } = self.options;
   // A queue that was only just declared is empty because it is not bound yet.
@@ -356,6 +373,7 @@ export function openConsumer(options: ConsumerOptions): QueueConsumer {
     status: { state: 'starting', reason: '' },
     warned: '',
     forget: () => undefined,
+    asked: undefined,
   };
   self.forget = options.connection.beforeClose(async () => {
     await stop(self);
@@ -369,7 +387,7 @@ export function openConsumer(options: ConsumerOptions): QueueConsumer {
   void live(self);
   return {
     [Symbol.asyncIterator]: () => iterate(self),
-    ready: () => ready(self),
+    ready: () => readyInTime(self),
     unacknowledged: () => (self.session?.alive === true ? self.session.ledger.unfinished() : 0),
     stop: () => stop(self),
     status: () => self.status,

@@ -57,6 +57,22 @@ export interface Topology {
 
 type Answer<T> = { readonly value: T } | { readonly code: number; readonly text: string };
 
+/** A broker that has fallen silent answers nothing until its connection is given up: a stop does not wait for that. */
+function unlessStopped<T>(work: Promise<T>, what: string, stop: AbortSignal | undefined): Promise<T> {
+  if (stop === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const onStop = (): void => {
+      reject(new RetryableError(`Stopped while trying to ${what}.`));
+    };
+    if (stop.aborted) onStop();
+    else stop.addEventListener('abort', onStop, { once: true });
+    const end = (): void => {
+      stop.removeEventListener('abort', onStop);
+    };
+    work.then(resolve, reject).finally(end);
+  });
+}
+
 /** Waits for the connection, works on a channel of its own; a refusal is an answer, a lost connection a RetryableError. */
 async function ask<T>(
   connection: BrokerConnection,
@@ -66,8 +82,9 @@ async function ask<T>(
 ): Promise<Answer<T>> {
   const model = await connection.link(stop);
   try {
-    return { value: await onThrowAwayChannel(model, work) };
+    return { value: await unlessStopped(onThrowAwayChannel(model, work), what, stop) };
   } catch (error) {
+    if (error instanceof RetryableError) throw error;
     const code = replyCode(error);
     if (code !== undefined && code >= 400 && code < 500) return { code, text: replyText(error) };
     throw new RetryableError(`Lost the broker while trying to ${what}: ${replyText(error)}`, {

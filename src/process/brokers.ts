@@ -37,7 +37,6 @@ export interface Brokers {
 export function openBrokers(options: BrokerOptions): Brokers {
   const { config, logger } = options;
   const open = new Map<string, BrokerConnection>();
-  const endings: (() => Promise<void>)[] = [];
 
   const connection = (purpose: string, urls: readonly string[]): BrokerConnection => {
     const known = open.get(purpose);
@@ -59,11 +58,8 @@ export function openBrokers(options: BrokerOptions): Brokers {
   const consuming = (): BrokerConnection => connection('consume', config.queue.broker);
   const posting = (): BrokerConnection => connection('post', config.posting.postBroker);
 
-  const publisherOn = (link: BrokerConnection): Publisher => {
-    const publisher = openPublisher({ connection: link, log: logger });
-    endings.push(publisher.close);
-    return publisher;
-  };
+  // It ends with its connection.
+  const publisherOn = (link: BrokerConnection): Publisher => openPublisher({ connection: link, log: logger });
 
   return {
     consuming,
@@ -80,7 +76,6 @@ export function openBrokers(options: BrokerOptions): Brokers {
     reporter: () => publisherOn(connection('record', config.queue.broker)),
     status: () => Object.fromEntries([...open].map(([purpose, link]) => [purpose, link.status()])),
     close: async () => {
-      for (const end of endings.reverse()) await end();
       await Promise.all([...open.values()].map((link) => link.close()));
     },
   };

@@ -642,6 +642,29 @@ describe('a publisher', () => {
   });
 });
 
+describe('a broker that has fallen silent', () => {
+  test('is asked no further, and keeps nobody who is told to stop', async () => {
+    const { proxy, connection } = await throughProxy();
+    await host.exchange('x');
+    await host.queue('q', 'x');
+    const consumer = consume(connection, { plan: plan('q', [], { declare: false }) });
+    const publisher = openPublisher({ connection });
+    await publisher.publish(outgoing('', 'q', 'one'));
+    await settled(consumer);
+    expect(await consumer.ready()).toBeDefined();
+    proxy.stall();
+    // Long before the heartbeat would give the connection up.
+    expect(await consumer.ready()).toBeUndefined();
+    const stop = new AbortController();
+    const asked = openTopology(connection).exchangeExists('x', stop.signal);
+    stop.abort();
+    await expect(asked).rejects.toThrow(RetryableError);
+    const began = performance.now();
+    await connection.close();
+    expect(performance.now() - began).toBeLessThan(2500);
+  });
+});
+
 describe('topology', () => {
   test('an exchange is declared only when it is missing, wanted and allowed', async () => {
     const user = await host.user('alice', { configure: '^q_alice.*', write: '', read: '' });

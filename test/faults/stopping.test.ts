@@ -1,0 +1,133 @@
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../src/quickstart/broker-files.js';
+import { type Proxy, startProxy } from '../servers/proxy.js';
+import { type TestUser, eventually } from '../servers/rabbitmq.js';
+import { type Station, makeStation } from '../servers/station.js';
+
+/*
+ * Told to stop while the broker is away, silent, or was never there: the end comes within five seconds, and nothing is
+ * acknowledged that was not confirmed.
+ */
+
+const IN_TIME = 5000;
+
+let station: Station;
+let proxy: Proxy;
+let poster: TestUser;
+
+beforeEach(async () => {
+  station = await makeStation();
+  proxy = await startProxy(station.host.broker.port);
+  poster = await station.host.user('poster');
+  await station.host.exchange('xdown');
+  await station.host.queue('down', 'xdown');
+});
+
+afterEach(async () => {
+  await proxy.close();
+  await station.end();
+});
+
+/** A broker URL for a configuration, through another port; the password is kept with the others. */
+async function through(user: TestUser, port: number): Promise<string> {
+  const url = station.host.url(user, port);
+  await appendFile(join(station.home.configuration, 'credentials.conf'), `${url}\n`);
+  const shown = new URL(url);
+  shown.password = '';
+  return shown.href;
+}
+
+const subscriber = (broker: string, more: readonly string[] = []): Promise<string> =>
+  station.home.configure('subscribe', 'flow', [
+    `broker ${broker}`,
+    `queue_name ${station.queue}`,
+    'expire none',
+    'exchange xpublic',
+    'mirror on',
+    `directory ${station.tree}`,
+    ...more,
+    'accept .*',
+  ]);
+
+const posting = async (port: number): Promise<readonly string[]> => [
+  `post_broker ${await through(poster, port)}`,
+  'post_exchange xdown',
+  'declare_exchange off',
+  'post_base_url file:',
+];
+
+async function millisecondsOf(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+const isBack = (count: number): Promise<void> =>
+  eventually(`${count} messages are in the queue again`, async () => {
+    const unacknowledged = await station.host.unacknowledged(station.queue);
+    return unacknowledged === 0 && (await station.host.depth(station.queue)) === count;
+  });
+
+describe('a stop in front', () => {
+  it('ends in time when the broker has fallen silent, and acknowledges nothing', async () => {
+    await subscriber(await through(station.user, proxy.port));
+    let asked = 0;
+    const content = Buffer.from('content of a');
+    station.serve('a', () => {
+      asked += 1;
+      proxy.stall();
+      return content;
+    });
+    const running = await station.daemon();
+    await station.announce('a', { content });
+    await eventually('the file is there', async () => (await station.at('a')) === 'content of a');
+    expect(asked).toBe(1);
+    expect(await millisecondsOf(() => running.stop())).toBeLessThan(IN_TIME);
+    proxy.cut();
+    await isBack(1);
+  });
+
+  it('ends in time when the broker goes between the file and its re-announcement', async () => {
+    await subscriber(await through(station.user, station.host.broker.port), await posting(proxy.port));
+    station.serve('a', () => {
+      proxy.refuse();
+      proxy.cut();
+      return Buffer.from('content of a');
+    });
+    const running = await station.daemon();
+    await station.announce('a');
+    await eventually('the file is there', async () => (await station.at('a')) !== undefined);
+    expect(await millisecondsOf(() => running.stop())).toBeLessThan(IN_TIME);
+    await isBack(1);
+    proxy.accept();
+    await station.once();
+    expect((await station.host.messages('down')).length).toBe(1);
+    expect(station.codes('a')).toEqual([201]);
+  });
+
+  it.each(['refuses', 'does not answer'])('ends in time when the broker %s from the start', async (how) => {
+    if (how === 'refuses') proxy.refuse();
+    else proxy.stall();
+    await subscriber(await through(station.user, proxy.port), await posting(proxy.port));
+    const running = station.home.start('sr_subscribe', ['foreground', 'flow']);
+    if (how === 'refuses') await running.line(/waiting for the broker/u);
+    else await eventually('it has dialled', async () => proxy.opened() > 0);
+    expect(await millisecondsOf(() => running.stop())).toBeLessThan(IN_TIME);
+    expect(await running.ended).toMatchObject({ code: 0 });
+  });
+});
+
+describe('a daemon', () => {
+  it('starts and stops although the brokers are away', async () => {
+    const port = await freePort();
+    await subscriber(await through(station.user, port), await posting(port));
+    const started = await station.home.run('sr_subscribe', ['start', 'flow'], { deadline: 30_000 });
+    expect(started).toMatchObject({ code: 0 });
+    const status = await station.home.run('sr_subscribe', ['status', 'flow']);
+    expect(status.stdout).toMatch(/running/u);
+    const took = await millisecondsOf(() => station.home.run('sr_subscribe', ['stop', 'flow']));
+    expect(took).toBeLessThan(IN_TIME + 1500);
+  });
+});
