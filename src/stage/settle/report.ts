@@ -59,6 +59,8 @@ export function report(
         await publisher.publish({ exchange, ...encoded.message }, stop);
       } catch (thrown) {
         if (!(thrown instanceof PermanentError)) throw thrown;
+        // Others were under way at the same time.
+        if (unavailable) return;
         unavailable = true;
         logger.warning(`delivery records cannot be sent, going on without: ${messageOf(thrown)}`);
       }
