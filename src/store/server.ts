@@ -29,14 +29,20 @@ interface Session {
   readonly end: () => Promise<void>;
 }
 
+/** Characters of answers that are kept for one client at most. */
+const answersKept = 1024 * 1024;
+
 /**
  * One client. A request carries a number; one that is repeated is not done twice but answered from memory, until
- * the client says, with a later request, that it has the answer.
+ * the client says, with a later request, that it has the answer. It cannot say so while an older one is open, and
+ * waiting for a path may take hours: so only the latest answers are kept.
  */
 function openSession(options: ServeOptions, name: string, send: (frame: Buffer) => void): Session {
   const gatherer = frameGatherer(send);
   const running = new Map<number, AbortController>();
   const answers = new Map<number, string>();
+  let kept = 0;
+  let newest = -1;
   let answeredBelow = 0;
   let store: Store | undefined;
 
@@ -63,20 +69,32 @@ function openSession(options: ServeOptions, name: string, send: (frame: Buffer) 
   const settle = (sequence: number, isRefused: boolean, answer: unknown): void => {
     running.delete(sequence);
     const text = JSON.stringify([sequence, isRefused, answer ?? null]);
-    answers.set(sequence, text);
     gatherer.add(text);
+    answers.set(sequence, text);
+    kept += text.length;
+    for (const oldest of answers.keys()) {
+      if (kept <= answersKept) break;
+      forget(oldest);
+    }
+  };
+
+  const forget = (sequence: number): void => {
+    kept -= answers.get(sequence)?.length ?? 0;
+    answers.delete(sequence);
   };
 
   const forgetBelow = (sequence: number): void => {
     if (!(sequence > answeredBelow)) return;
     answeredBelow = sequence;
-    for (const answered of answers.keys()) if (answered < sequence) answers.delete(answered);
+    for (const answered of answers.keys()) if (answered < sequence) forget(answered);
   };
 
   const start = (sequence: number, operation: string, args: readonly unknown[]): void => {
     const remembered = answers.get(sequence);
     if (remembered !== undefined) gatherer.add(remembered);
-    if (remembered !== undefined || running.has(sequence) || sequence < answeredBelow) return;
+    // Numbers rise: one that is not new was performed, or is being so.
+    if (remembered !== undefined || sequence <= newest) return;
+    newest = sequence;
     if (operation === 'cancel') {
       running.get(Number(args[0]))?.abort(new FatalError('no longer wanted'));
       return;

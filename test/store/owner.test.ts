@@ -289,4 +289,25 @@ describe('the socket of an owner', () => {
     expect(answers[3]).toEqual([[2, false, expect.objectContaining({ waiting: 1 })]]);
     socket.destroy();
   });
+
+  it('keeps no more than the latest answers for a client that waits for an old one', async () => {
+    const owner = await own(directory, { handlers: { echo: async (body) => body } });
+    await owner.store.paths.enter(['/a'], 1);
+    const token = (await findOwner(directory))?.token;
+    const { socket, answers } = await rawClient(owner, { token });
+    const numbers = (): unknown[] =>
+      answers.slice(1).flatMap((frame) => (frame as unknown[][]).map(([n]) => n));
+    const echo = (n: number): string => JSON.stringify([n, 'ask', ['echo', 'x'.repeat(100_000)], 1]);
+    socket.write(frameOf(JSON.stringify([[1, 'enter', [['/a'], 2, null], 1]])));
+    for (let n = 2; n <= 21; n += 1) {
+      socket.write(frameOf(`[${echo(n)}]`));
+      await expect.poll(numbers).toContain(n);
+    }
+    const before = numbers().length;
+    // Neither remembered nor done a second time; the latest is both.
+    socket.write(frameOf(`[${echo(2)},${echo(21)}]`));
+    await expect.poll(() => numbers().length).toBe(before + 1);
+    expect(numbers().at(-1)).toBe(21);
+    socket.destroy();
+  });
 });
