@@ -179,6 +179,17 @@ describe('report', () => {
     expect(lines).toEqual([expect.stringMatching(/^warning: delivery records cannot be sent/)]);
   });
 
+  it('goes on with the next record when one cannot be sent', async () => {
+    const errors = [new PermanentError(417, 'does not fit into AMQP')];
+    const { sent, lines, settle } = sending(() => errors.pop() as Error);
+    await settle(item, all.done);
+    await settle(item, all.done);
+    expect(lines).toEqual([
+      expect.stringMatching(/^error: no delivery record can be sent for .*does not fit/),
+    ]);
+    expect(sent).toHaveLength(1);
+  });
+
   it('keeps the item when it was stopped before the broker had the record', async () => {
     const { settle } = sending(() => new RetryableError('stopped'));
     await expect(settle(item, all.done)).rejects.toThrow('stopped');

@@ -24,6 +24,9 @@ export interface ReportOptions {
   readonly isWanted?: (record: Report, stop: AbortSignal) => Promise<boolean>;
 }
 
+/** Code of the refusal that concerns all records, not one that does not fit. */
+const EXCHANGE_CLOSED = 503;
+
 /**
  * Sends the delivery record of an item that has ended, and waits until the broker has it. One record per message:
  * failures that will be tried again send none. Where the pump takes no records, one warning says so and the data
