@@ -9,7 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { FatalError } from '../errors.js';
+import { FatalError, systemCode } from '../errors.js';
 
 export interface LogFileOptions {
   readonly path: string;
@@ -30,24 +30,51 @@ export interface LineSink {
 
 const DAY = 86_400_000;
 
-/** A log file that renames itself with a date suffix and begins anew. Throws FatalError when it cannot be written. */
+/**
+ * A log file that renames itself with a date suffix and begins anew. Throws FatalError when it cannot be written at
+ * first; later nothing that happens to the log stops the work: lines that cannot be written are counted, and told of
+ * when it can be written again.
+ */
 export function openLogFile(options: LogFileOptions): LineSink {
   let descriptor = openOrFail(options);
   let next = nextRotation(options);
+  let lost = 0;
   const reopen = (): void => {
-    closeSync(descriptor);
+    const old = descriptor;
     descriptor = openOrFail(options);
+    closeSync(old);
+  };
+  const attempt = (line: string): void => {
+    if (options.now() >= next) {
+      const moment = next;
+      next = nextRotation(options);
+      rotate(options, moment);
+      reopen();
+    }
+    if (lost > 0) {
+      writeSync(descriptor, `${lost} lines before this one could not be written\n`);
+      lost = 0;
+    }
+    writeSync(descriptor, line);
   };
   return {
     write: (line) => {
-      if (options.now() >= next) {
-        rotate(options, next);
-        reopen();
-        next = nextRotation(options);
+      try {
+        attempt(line);
+      } catch (thrown) {
+        if (systemCode(thrown) === undefined) throw thrown;
+        lost += 1;
       }
-      writeSync(descriptor, line);
     },
-    reopen,
+    reopen: () => {
+      try {
+        reopen();
+      } catch (thrown) {
+        // The old one will do until somebody mends the directory.
+        if (!(thrown instanceof FatalError)) throw thrown;
+        lost += 1;
+      }
+    },
   };
 }
 
@@ -71,10 +98,18 @@ function nextRotation({ interval, now }: LogFileOptions): number {
   return midnight.getTime() + interval - DAY;
 }
 
-/** Seconds are part of the name only where a rotation comes more often than daily. */
+/** Seconds are part of the name only where a rotation comes more often than daily. Local time, as in the lines. */
 function rotate({ path, keep, interval }: LogFileOptions, moment: number): void {
-  const stamp = new Date(moment - 1).toISOString().slice(0, interval % DAY === 0 ? 10 : 19);
-  renameSync(path, `${path}.${stamp.replace('T', '_').replaceAll(':', '-')}`);
+  const end = new Date(moment - 1);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const date = `${end.getFullYear()}-${two(end.getMonth() + 1)}-${two(end.getDate())}`;
+  const clock = `_${two(end.getHours())}-${two(end.getMinutes())}-${two(end.getSeconds())}`;
+  try {
+    renameSync(path, `${path}.${date}${interval % DAY === 0 ? '' : clock}`);
+  } catch (thrown) {
+    // Somebody moved it away: there is nothing to rotate.
+    if (systemCode(thrown) !== 'ENOENT') throw thrown;
+  }
   const prefix = `${basename(path)}.`;
   const old = readdirSync(dirname(path))
     .filter((name) => name.startsWith(prefix) && /^\d{4}-\d\d-\d\d/.test(name.slice(prefix.length)))

@@ -1,0 +1,150 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { afterEach, describe, expect, it } from 'vitest';
+import { silentLogger } from '../../src/logger.js';
+import { type Children, type ChildrenOptions, createChildren } from '../../src/process/children.js';
+import type { InstanceReport } from '../../src/process/status.js';
+import { eventually } from '../servers/rabbitmq.js';
+
+const report = (connection = 'connected'): InstanceReport => ({
+  pid: 1,
+  balance: { taken: 0, inHand: 0, done: {}, dropped: 0, refused: 0, failed: 0, handedBack: 0 },
+  connections: { consume: { state: connection as 'connected', reason: 'no route', place: '' } },
+  unacknowledged: 0,
+  bytes: 0,
+});
+
+const says = (message: object): string => `process.send(${JSON.stringify(message)});`;
+const alive = says({ kind: 'report', report: report() });
+const forever = 'setInterval(() => {}, 1000);';
+const stubborn = "process.on('SIGTERM', () => {});";
+
+const started: ChildProcess[] = [];
+let children: Children | undefined;
+
+afterEach(async () => {
+  await children?.stop(0);
+  for (const child of started.splice(0)) child.kill('SIGKILL');
+});
+
+/** Real processes; `script` says what the instance of that number does, at its first, second, ... start. */
+function make(
+  script: (number: number, start: number) => string,
+  options: Partial<ChildrenOptions> = {},
+): Children {
+  const starts = new Map<number, number>();
+  children = createChildren({
+    count: 1,
+    logger: silentLogger,
+    silence: 0,
+    now: Date.now,
+    once: false,
+    allDone: () => undefined,
+    spawn: (number) => {
+      const start = (starts.get(number) ?? 0) + 1;
+      starts.set(number, start);
+      const child = spawn(process.execPath, ['-e', script(number, start)], {
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      });
+      started.push(child);
+      return child;
+    },
+    ...options,
+  });
+  return children;
+}
+
+const states = (of: Children): string[] => of.status().map(({ state }) => state);
+
+describe('the instances of a configuration', () => {
+  it('run when they have given a sign of life', async () => {
+    const of = make(() => alive + forever, { count: 2 });
+    of.start();
+    expect(states(of)).toEqual(['starting', 'starting']);
+    await of.settled();
+    expect(of.status()).toMatchObject([
+      { number: 1, state: 'running', reason: '', restarts: 0 },
+      { number: 2, state: 'running', reason: '', restarts: 0 },
+    ]);
+    await of.stop(5000);
+    expect(states(of)).toEqual(['stopped', 'stopped']);
+    expect(started.every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null)).toBe(true);
+  });
+
+  it('are started again when they die, and their own words tell why', async () => {
+    const last = says({ kind: 'failed', text: 'the disk is gone' });
+    const of = make((_number, start) =>
+      start === 1 ? `${last}process.exitCode = 1;process.disconnect()` : alive + forever,
+    );
+    of.start();
+    await of.settled();
+    expect(of.status()).toMatchObject([{ state: 'restarting', reason: 'the disk is gone', restarts: 1 }]);
+    await eventually('it runs again', () => states(of)[0] === 'running');
+    expect(of.status()).toMatchObject([{ reason: '', restarts: 1 }]);
+  });
+
+  it('are not started again with a configuration that is wrong, until somebody asks', async () => {
+    const of = make((_number, start) => (start === 1 ? 'process.exit(2)' : alive + forever));
+    of.start();
+    await of.settled();
+    expect(of.status()).toMatchObject([{ state: 'failed', reason: 'ended with exit status 2', restarts: 0 }]);
+    of.start();
+    await of.settled();
+    expect(states(of)).toEqual(['running']);
+  });
+
+  it('are killed and replaced when they fall silent', async () => {
+    const of = make(() => alive + forever, { silence: 800 });
+    of.start();
+    await of.settled();
+    const before = of.status()[0]?.pid;
+    await eventually('it was replaced', () => (of.status()[0]?.restarts ?? 0) > 0);
+    expect(of.status()[0]?.pid).not.toBe(before);
+  });
+
+  it('end by force when they do not end by themselves', async () => {
+    const of = make(() => stubborn + alive + forever);
+    of.start();
+    await of.settled();
+    const began = Date.now();
+    await of.stop(200);
+    expect(Date.now() - began).toBeLessThan(3000);
+    expect(started[0]?.signalCode).toBe('SIGKILL');
+  });
+
+  it('are replaced one after the other, and not any more once all is to end', async () => {
+    const of = make(() => alive + forever, { count: 2 });
+    of.start();
+    await of.settled();
+    const before = of.status().map(({ pid }) => pid);
+    await of.replace(1000);
+    await of.settled();
+    expect(states(of)).toEqual(['running', 'running']);
+    expect(of.status().some(({ pid }) => before.includes(pid))).toBe(false);
+    expect(of.status().map(({ restarts }) => restarts)).toEqual([0, 0]);
+    await Promise.all([of.replace(1000), of.stop(1000)]);
+    expect(started.every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null)).toBe(true);
+  });
+
+  it('may end by themselves when that is what they were started for', async () => {
+    let isDone = false;
+    const of = make(() => `${alive}process.disconnect()`, { once: true, allDone: () => (isDone = true) });
+    of.start();
+    await eventually('all is done', () => isDone);
+    expect(of.status()).toMatchObject([{ state: 'stopped', reason: 'all is done' }]);
+  });
+
+  it('that cannot be started at all are tried again', async () => {
+    const of = make(() => '', { spawn: () => spawn('/no/such/program') });
+    of.start();
+    await of.settled();
+    expect(states(of)).toEqual(['restarting']);
+    await of.stop(100);
+  });
+
+  it('say which connection is missing', async () => {
+    const of = make(() => says({ kind: 'report', report: report('failed') }) + forever);
+    of.start();
+    await of.settled();
+    expect(of.status()).toMatchObject([{ state: 'running', reason: 'consume connection failed: no route' }]);
+  });
+});
