@@ -12,7 +12,6 @@ import type { Component } from '../../src/component/component.js';
 import { componentNamed } from '../../src/component/all.js';
 import type { Config } from '../../src/config/config.js';
 import { readConfig } from '../../src/config/read.js';
-import type { LogLevel } from '../../src/logger.js';
 import { createFailures } from '../../src/process/failures.js';
 import { openKit } from '../../src/process/kit.js';
 import { refuseUnavailable } from '../../src/process/run.js';
@@ -159,7 +158,7 @@ async function work(config: Config, given: Given, places: Places): Promise<Ran> 
   if (component === undefined) throw new Error('no such program');
   refuseUnavailable(config, component);
   const lines: string[] = [];
-  const logger = textLogger(config.running.loglevel as LogLevel, (line) => void lines.push(line));
+  const logger = textLogger(config.running.loglevel, (line) => void lines.push(line));
   const stop = new AbortController();
   const owned = await createMemoryStore();
   const store = given.store ?? owned.join('this process');

@@ -220,6 +220,11 @@ const sending: Readonly<Record<string, Case>> = {
     expect((await run(lab, 'post_exchange xnobody')).failures).toBe(0);
     expect((await run(lab, 'post_exchange xnobody', 'require_subscriber on')).failures).toBe(1);
   },
+  instances: async (lab) => {
+    const { config } = await run(lab, 'instances 3');
+    expect(config.running.instances).toBe(1);
+    expect(config.warnings.map(({ text }) => text)).toContain('instances: always 1 in sr_post, 3 is ignored');
+  },
   dry_run: async (lab) => {
     const { printed } = await run(lab, 'dry_run on');
     expect(printed[0]).toMatch(/^would post to xs_ann: v02\.post\.a .* \/a\/b d,/);

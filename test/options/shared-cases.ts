@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { showConfig } from '../../src/config/show.js';
+import { tlsRigour } from './tls-case.js';
 import { type Given, type Lab, type Name, type Ran, record } from './lab.js';
 
 export type Case = (lab: Lab, name: Name) => Promise<void>;
@@ -124,6 +125,7 @@ export const shared: Readonly<Record<string, Case>> = {
     await onOneItem(lab, name, ['plugin both.mjs']);
     expect(traces(file)).toEqual(['on_start', 'on_stop']);
   },
+  tls_rigour: tlsRigour,
   broker: async (lab, name) => {
     const lines = ['broker amqp://bob@other.example.org/,amqp://bob@third.example.org/'];
     const config = lab.read(name, name === 'post' ? ['post_broker none', ...lines] : lines);

@@ -108,7 +108,7 @@ export const running = group({
   no: option({
     type: count(),
     default: 0,
-    components: everywhere,
+    components: daemons,
     help: 'Number of the one instance that is meant.',
   }),
   lanes: option({

@@ -1,0 +1,47 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'vitest';
+import type { Name } from '../options/lab.js';
+import { type Bench, programCases } from '../options/program-cases.js';
+import { brokerOf, makeHome } from '../servers/programs.js';
+import { testHost } from '../servers/rabbitmq.js';
+
+/* Options that only whole programs and a real broker can show; the rest is in test/options. */
+
+async function openBench(): Promise<Bench & { readonly remove: () => Promise<void> }> {
+  const host = await testHost();
+  const user = await host.user('ann');
+  const home = await makeHome(host, [user]);
+  for (const exchange of ['xpublic', `xs_${user.name}`, `xr_${user.name}`]) await host.exchange(exchange);
+  const file = join(home.directory, 'data.txt');
+  await writeFile(file, 'data');
+  await mkdir(join(home.directory, 'target'));
+  const broker = brokerOf(host, user);
+  const usual: Readonly<Record<Name, readonly string[]>> = {
+    subscribe: [`broker ${broker}`, `directory ${join(home.directory, 'target')}`, 'accept .*'],
+    report: [`broker ${broker}`, 'report_dialect report'],
+    post: [`post_broker ${broker}`, 'post_base_url file:'],
+  };
+  return {
+    host,
+    user,
+    home,
+    file,
+    configure: (name, ...lines) => home.configure(name, 'c', [...usual[name], ...lines]),
+    remove: async () => {
+      await home.remove();
+      await host.remove();
+    },
+  };
+}
+
+describe.each(['subscribe', 'post', 'report'] as const)('%s honours', (name) => {
+  it.each(Object.entries(programCases[name]))('%s', async (_option, work) => {
+    const bench = await openBench();
+    try {
+      await work(bench, name);
+    } finally {
+      await bench.remove();
+    }
+  });
+});
