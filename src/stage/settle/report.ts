@@ -62,6 +62,10 @@ export function report(
         await publisher.publish({ exchange, ...encoded.message }, stop);
       } catch (thrown) {
         if (!(thrown instanceof PermanentError)) throw thrown;
+        if (thrown.code !== EXCHANGE_CLOSED) {
+          logger.error(`no delivery record can be sent for ${about.relPath}: ${messageOf(thrown)}`);
+          return;
+        }
         // Others were under way at the same time.
         if (unavailable) return;
         unavailable = true;
