@@ -4,7 +4,13 @@ import type { Logger } from '../logger.js';
 /** How an item ended. Every item has exactly one. */
 export type Outcome =
   /** Done, or found not to be necessary (304): reported and acknowledged. */
-  | { readonly kind: 'done'; readonly code: number; readonly text: string }
+  | {
+      readonly kind: 'done';
+      readonly code: number;
+      readonly text: string;
+      /** A newer state of the path was there first: what this item says is not what is here. */
+      readonly overtaken?: boolean;
+    }
   /** A rule or a plugin said no: acknowledged, no report. */
   | { readonly kind: 'dropped'; readonly by: string }
   /** Never works: reported and acknowledged. */

@@ -59,10 +59,13 @@ async function write(item: Fetched, root: Root, path: string, options: InstallOp
 /** Passes in which a directory that is not empty yet may become so: other instances remove what is in it. */
 const PATIENT_PASSES = 3;
 
-/** A removal that names a new place keeps what is here under the new name, when nothing is there yet. */
+/**
+ * A removal that names a new place keeps what is here under the new name, when nothing is there yet. One that may
+ * have been late does not: what it would make may have been removed since, and is fetched where it has not.
+ */
 function remove(item: Fetched, root: Root, path: string, options: InstallOptions): Result {
   const { counterpart, subject } = item;
-  if (subject.moved?.to !== undefined && counterpart?.root === item.target.root) {
+  if (subject.moved?.to !== undefined && !item.repeated && counterpart?.root === item.target.root) {
     const to = relativeTo(counterpart);
     const isFree = !to.startsWith(`${path}/`) && isReachable(root, to) && statInside(root, to) === undefined;
     if (isFree && moveInside(root, path, to, options.directoryMode)) return { code: 201, text: 'moved' };

@@ -1,5 +1,5 @@
 import type { Entered, Placed } from '../flow/item.js';
-import { done } from '../flow/outcome.js';
+import { type Settled, settled } from '../flow/outcome.js';
 import { type Stage, pass } from '../flow/stage.js';
 import { parsePubTime } from '../message/pub-time.js';
 import type { Paths } from '../store/store.js';
@@ -43,5 +43,10 @@ export function stillOurs(paths: Paths, now: () => number): Stage<Entered> {
   };
 }
 
-const superseded = (): ReturnType<typeof done> =>
-  done(304, 'Not modified: superseded by a newer announcement');
+const superseded = (): Settled =>
+  settled({
+    kind: 'done',
+    code: 304,
+    text: 'Not modified: superseded by a newer announcement',
+    overtaken: true,
+  });

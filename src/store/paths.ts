@@ -71,6 +71,9 @@ function lines() {
   };
 }
 
+/** The instant speaks of the first path alone; the others are only held. */
+const announcedOf = (paths: readonly Buffer[]): readonly Buffer[] => paths.slice(0, 1);
+
 function checkAlive({ ended }: Hold): void {
   if (ended !== undefined) throw ended;
 }
@@ -98,10 +101,11 @@ export async function openPaths({ engine, now, abandon, newest, retries }: Paths
 
   /** It is the turn of this hold: let it in, unless it is too old. */
   const letIn = async (hold: Hold, leftover: string | undefined): Promise<Entry> => {
-    const isOld = (): boolean => hold.paths.some((path) => newest.hasNewer(path, hold.instant));
-    if (isOld() || (await retries.supersede(hold.paths, hold.instant))) return 'superseded';
+    const announced = announcedOf(hold.paths);
+    const isOld = (): boolean => announced.some((path) => newest.hasNewer(path, hold.instant));
+    if (isOld() || (await retries.supersede(announced, hold.instant))) return 'superseded';
     checkAlive(hold);
-    for (const path of hold.paths) newest.write(path, hold.instant);
+    for (const path of announced) newest.write(path, hold.instant);
     if (leftover !== undefined) {
       lastLeftover += 1;
       hold.leftover = { key: keyOf(table.leftover, numberKey(lastLeftover)), text: leftover };
@@ -122,7 +126,7 @@ export async function openPaths({ engine, now, abandon, newest, retries }: Paths
         leftover: undefined,
         ended: undefined,
       };
-      if (hold.paths.some((path) => newest.hasNewer(path, hold.instant))) return 'superseded';
+      if (announcedOf(hold.paths).some((path) => newest.hasNewer(path, hold.instant))) return 'superseded';
       waiting.join(hold);
       await hold.answer.promise;
       try {

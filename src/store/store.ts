@@ -37,9 +37,10 @@ export type Entry =
 /** The newest state of each target path in hand or waiting: "the last announced state of a path wins". */
 export interface Paths {
   /**
-   * Waits while another item (of any instance) has one of the paths in hand. `instant` is the announcement's
-   * time in milliseconds since 1970; one in the future counts as now. Waiting retries of the paths that are
-   * older become superseded. `leftover` names what would be left behind should we die before `leave` (a
+   * Waits while another item (of any instance) has one of the paths in hand. The first path is the one that is
+   * announced: `instant`, the announcement's time in milliseconds since 1970 (one in the future counts as now),
+   * speaks of it alone, and its older waiting retries become superseded. The others, such as the old name of a
+   * rename, are only held: their own announcements decide about them. `leftover` names what would be left behind should we die before `leave` (a
    * temporary file); the store hands it to its owner's `abandoned` callback then. An abort rejects with the
    * signal's reason, and nothing is held then.
    *

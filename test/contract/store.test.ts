@@ -271,13 +271,21 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
       await store.paths.enter(['/a', '/b'], 1000);
       const rename = store.paths.enter(['/b', '/c'], 3000);
       await isWaiting(rename, store);
-      const old = other.paths.enter(['/c'], 2000);
+      const old = other.paths.enter(['/b'], 2000);
       expect(await isWaiting(old, other)).toBe(true);
       await store.paths.leave(['/b']);
       expect(await rename).toBe('entered');
       await store.paths.leave(['/c']);
       expect(await old).toBe('superseded');
       expect(await other.paths.enter(['/c'], 3000)).toBe('entered');
+    });
+
+    it('only holds the further paths of an item: their own announcements decide about them', async () => {
+      expect(await store.paths.enter(['/new', '/old'], 5000)).toBe('entered');
+      await store.paths.leave(['/new', '/old']);
+      expect(await other.paths.enter(['/old'], 4000)).toBe('entered');
+      await other.paths.leave(['/old']);
+      expect(await other.paths.enter(['/new'], 4000)).toBe('superseded');
     });
 
     it('does not believe an announcement from the future', async () => {

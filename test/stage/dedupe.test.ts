@@ -63,6 +63,13 @@ describe('dedupe', () => {
     expect(await finish(subject)).toBe('goes on');
   });
 
+  it('does not know the content of an item that was overtaken: it is not what is here', async () => {
+    const first = written('a/f', 'x');
+    const overtaken: Outcome = { kind: 'done', code: 304, text: 'superseded', overtaken: true };
+    expect(await finish(first, overtaken)).toBe('goes on');
+    expect(await finish(copyOf(first))).toBe('goes on');
+  });
+
   it('lets a copy wait for the end of the first, whatever that is', async () => {
     const first = written('a/f', 'x');
     for (const [outcome, expected] of [

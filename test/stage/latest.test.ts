@@ -47,6 +47,14 @@ it('lets the next in when the path is left, and not before', async () => {
   await second;
 });
 
+it('does not call an announcement old because its path was the other name of a newer one', async () => {
+  const stage = latest(store.paths, undefined);
+  const rename = placedIn('/r', 'new', written('new', 'x', at(5)), { counterpart: targetIn('/r', 'old') });
+  const { entered } = await gained(stage, rename);
+  await store.paths.leave(entered);
+  expect((await gained(stage, item('old', 4))).entered).toEqual(['/r/old']);
+});
+
 it('enters both names of a rename, together', async () => {
   const stage = latest(store.paths, undefined);
   const rename = placedIn('/r', 'new', written('new', 'x', at(1)), { counterpart: targetIn('/r', 'old') });

@@ -83,7 +83,9 @@ describe('retryLater', () => {
       placedIn('/r', 'f', subject, { delivery, counterpart: targetIn('/r', 'old') }),
       failedWith(),
     );
+    // The other half of a rename has announcements of its own.
     expect(await store.paths.enter(['/r/old'], now)).toBe('entered');
+    expect(await store.paths.enter(['/r/f'], now)).toBe('entered');
     now += 5000;
     expect(await store.retries.take(1)).toMatchObject([{ superseded: true }]);
   });

@@ -12,7 +12,8 @@ export function remember<S extends object>(
     name: 'remember',
     settle: async ({ claimed, subject }, outcome) => {
       if (claimed === undefined || subject === undefined) return;
-      if (outcome.kind === 'done') await commitClaim(seen, claimed, subject, ttl);
+      if (outcome.kind === 'done' && outcome.overtaken !== true)
+        await commitClaim(seen, claimed, subject, ttl);
       else await seen.release(claimed);
     },
   };

@@ -56,11 +56,6 @@ export function retryLater(
   };
 }
 
-/** The paths by which a newer event finds what waits; none when it failed before it had a place. */
-function pathsOf({
-  target,
-  counterpart,
-}: Partial<Pick<Placed, 'target' | 'counterpart'>>): readonly string[] {
-  if (target === undefined) return [];
-  return counterpart === undefined ? [target.path] : [target.path, counterpart.path];
-}
+/** The path by which a newer event finds what waits; none when it failed before it had a place. */
+const pathsOf = ({ target }: Partial<Pick<Placed, 'target'>>): readonly string[] =>
+  target === undefined ? [] : [target.path];
