@@ -7,7 +7,7 @@ import { followFile } from '../../src/process/follow.js';
 import { nameInHosts } from '../../src/process/host.js';
 import { createLogger } from '../../src/process/log.js';
 import { knownQueueName, nameQueue } from '../../src/process/queue-name.js';
-import { bytesText, durationText } from '../../src/process/summary.js';
+import { bytesText, durationText } from '../../src/process/numbers.js';
 import { eventually } from '../servers/rabbitmq.js';
 
 let directory: string;
