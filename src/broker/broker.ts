@@ -51,6 +51,8 @@ export interface Delivery {
 export interface Consumer extends AsyncIterable<Delivery> {
   /** Messages ready in the queue by passive declare; undefined while we do not consume from it. */
   readonly ready: () => Promise<number | undefined>;
+  /** The broker does not let us have the queue: nothing comes before somebody has mended that. */
+  readonly isRefused?: () => boolean;
   /** Deliveries taken and neither acknowledged nor requeued. */
   readonly unacknowledged: () => number;
   /** Ends the iteration and the subscription; deliveries in hand may still be acknowledged. */

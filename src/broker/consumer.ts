@@ -312,7 +312,8 @@ async function stop(self: Self): Promise<void> {
   if (!self.stopped.signal.aborted) {
     self.stopped.abort();
     self.wake();
-    self.status = { state: 'stopped', reason: '' };
+    // Why nothing came, or not all, is asked afterwards.
+    self.status = { state: 'stopped', reason: self.status.reason };
   }
   if (self.session?.alive === true) await endSubscription(self, self.session);
   else self.forget();
@@ -391,5 +392,6 @@ export function openConsumer(options: ConsumerOptions): QueueConsumer {
     unacknowledged: () => (self.session?.alive === true ? self.session.ledger.unfinished() : 0),
     stop: () => stop(self),
     status: () => self.status,
+    isRefused: () => self.status.state === 'waiting',
   };
 }

@@ -73,6 +73,8 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
     if (consumer.unacknowledged() > 0 || retriesInHand > 0) return false;
     const { nextDue } = await retries.size();
     if (nextDue !== undefined && nextDue <= options.now()) return false;
+    // Nothing will come; that it is a failure is said by whoever started us.
+    if (consumer.isRefused?.() === true) return true;
     return (await consumer.ready()) === 0 && consumer.unacknowledged() === 0;
   };
 
