@@ -158,7 +158,7 @@ const prefetch: ProgramCase = async (bench, name) => {
 async function publish({ host, user }: Bench, name: Name, count: number): Promise<void> {
   for (let number = 0; number < count; number += 1) {
     const path = `20160120070000.123 file: /nowhere/${number}`;
-    const headers = { parts: '1,1,1,0,0', sum: 'd,x', message: 'Downloaded' };
+    const headers = { parts: '1,1,1,0,0', sum: `d,${'0'.repeat(32)}`, message: 'Downloaded' };
     if (name === 'report')
       await host.publish(`xr_${user.name}`, 'v02.report', `${path} 201 host user 1.0`, headers);
     else await host.publish('xpublic', 'v02.post', path, headers);
