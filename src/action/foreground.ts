@@ -31,8 +31,10 @@ export const foreground: Run = async (call) => {
   sayWarnings(config, logger);
   const places = placesOf(config, host);
   const posts = config.queueName === undefined;
+  const isRehearsal = config.running.dryRun || config.running.simulate;
   if (posts) requirePaths(config);
-  else makeDirectories(places.directories);
+  // A rehearsal keeps nothing, and leaves nothing behind.
+  else if (!isRehearsal) makeDirectories(places.directories);
   return run(call, config, logger, outfitOf(config, host, logger), places);
 };
 
