@@ -16,6 +16,7 @@ import { latest, stillOurs } from '../stage/latest.js';
 import { place } from '../stage/place.js';
 import { postRate } from '../stage/post-rate.js';
 import { print } from '../stage/print.js';
+import { followTarget } from '../stage/repost.js';
 import { rehearse } from '../stage/rehearse.js';
 import { select } from '../stage/select.js';
 import { unchanged } from '../stage/unchanged.js';
@@ -74,7 +75,7 @@ const chosen = (config: Config, kit: Kit) =>
     .to(events(config.selection.events))
     .to(select(selectOptions(config)))
     .to(place(placeOptions(config, kit)))
-    .to(hook('on_message', kit.plugins))
+    .to(hook('on_message', kit.plugins, followTarget(placeOptions(config, kit).repost)))
     .to(dedupe(kit.store.seen, dedupeOptions(config)));
 
 function download(config: Config, kit: Kit): Flow {

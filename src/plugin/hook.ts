@@ -26,6 +26,9 @@ type Gain = Pick<Hookable, 'next'> & { readonly target?: Target };
 
 const gainOf = ({ next, target }: Hookable): Gain => ({ next, ...(target !== undefined && { target }) });
 
+/** The announcement to be sent, for a file that goes to another place than was planned. */
+export type Follow = (next: Announcement, target: Target) => Announcement;
+
 type ItemHook = 'on_message' | 'on_part' | 'on_file' | 'on_post';
 
 /** Whether there is something to ask about: no data came with a removal or a link, and nothing came twice. */
@@ -39,7 +42,11 @@ function isDue(name: ItemHook, { subject, next, inflight }: Hookable): boolean {
  * applied before the next plugin is asked. A plugin that throws makes the item fail, so that it is tried again.
  * on_part is asked about data that has come, on_file about files.
  */
-export function hook(name: ItemHook, plugins: Plugins): Stage<Hookable, Gain> {
+export function hook(
+  name: ItemHook,
+  plugins: Plugins,
+  follow: Follow = (next) => next,
+): Stage<Hookable, Gain> {
   const entries = plugins.entries(name);
   return {
     name,
@@ -51,7 +58,7 @@ export function hook(name: ItemHook, plugins: Plugins): Stage<Hookable, Gain> {
         const who = `${name} ${entry.name}`;
         const event = eventOf(name, current);
         const answer = readAnswer(await answered(() => entry.run(event, context), stop, who), who);
-        const next = apply(name, entry.name, current, answer);
+        const next = apply(name, entry.name, current, answer, follow);
         if (next === undefined) return dropped(who);
         current = next;
       }
@@ -71,21 +78,29 @@ function eventOf(hookName: keyof Plugin, item: Hookable): HookEvent {
   });
 }
 
-function apply(hookName: ItemHook, plugin: string, item: Hookable, answer: HookAnswer): Hookable | undefined {
+function apply(
+  hookName: ItemHook,
+  plugin: string,
+  item: Hookable,
+  answer: HookAnswer,
+  follow: Follow,
+): Hookable | undefined {
   if (answer === undefined || answer === true) return item;
   if (answer === false) return undefined;
   if ('reject' in answer) {
     throw new PermanentError(answer.reject.code, `${answer.reject.text} (${hookName} ${plugin})`);
   }
-  return changed(hookName, item, answer);
+  return changed(hookName, item, answer, follow);
 }
 
-function changed(hookName: ItemHook, item: Hookable, changes: HookChanges): Hookable {
+function changed(hookName: ItemHook, item: Hookable, changes: HookChanges, follow: Follow): Hookable {
   const next = changes.next === undefined ? item.next : rewrite(item.next, changes.next);
   if (changes.target === undefined || hookName !== 'on_message' || item.target === undefined) {
     return { ...item, next };
   }
-  return { ...item, next, target: retarget(item.target, changes.target) };
+  const target = retarget(item.target, changes.target);
+  // A plugin that says itself under which path the file is announced has the last word.
+  return { ...item, target, next: changes.next?.relPath === undefined ? follow(next, target) : next };
 }
 
 function rewrite(next: Announcement, change: NonNullable<HookChanges['next']>): Announcement {

@@ -57,3 +57,12 @@ export function repost(
   };
   return { next, truncated };
 }
+
+/** The announcement for those further down when a plugin has chosen another target. */
+export const followTarget =
+  ({ transferred, postBaseDir, topicPrefix }: RepostOptions) =>
+  (next: Announcement, target: Target): Announcement => {
+    if (!transferred) return next;
+    const path = postedPath(target.path, postBaseDir);
+    return { ...next, relPath: encodeRelPath(path), topic: topicOf(topicPrefix, path).topic };
+  };

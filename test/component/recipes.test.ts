@@ -15,7 +15,7 @@ import { readConfig } from '../../src/config/read.js';
 import { silentLogger } from '../../src/logger.js';
 import { encodeAnnouncement, encodeReport } from '../../src/message/v02.js';
 import type { Plugin } from '../../src/plugin/plugin.js';
-import { createFailures } from '../../src/stage/settle/exit-code.js';
+import { createFailures } from '../../src/process/failures.js';
 import type { Store } from '../../src/store/store.js';
 import { openTransports } from '../../src/transport/registry.js';
 import { scratch } from '../file/scratch.js';

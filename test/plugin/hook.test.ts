@@ -1,3 +1,4 @@
+import type { Announcement } from '../../src/message/announcement.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
@@ -5,6 +6,7 @@ import { type Hookable, hook } from '../../src/plugin/hook.js';
 import type { HookAnswer, HookEvent, Plugin } from '../../src/plugin/plugin.js';
 import { reportHook } from '../../src/plugin/report-hook.js';
 import { retarget } from '../../src/plugin/retarget.js';
+import { followTarget } from '../../src/stage/repost.js';
 import { changed, endOf, gained, never, takenOf, targetIn, through } from '../stage/items.js';
 import { announcement } from '../stage/placing.js';
 import { pluginsOf } from './hooks.js';
@@ -89,6 +91,21 @@ describe('hook', () => {
     expect([...gain.next.headers]).toEqual([['added', 'yes']]);
     expect(gain.target).toEqual(targetIn('/r', 'b/g'));
     expect(next.headers.get('source')).toBe('src1');
+  });
+
+  it('announces the place that a plugin chose, unless the plugin says otherwise', async () => {
+    const repost = {
+      transferred: true,
+      baseUrls: ['http://pump/'],
+      postBaseDir: '/r',
+      topicPrefix: 'v02.post',
+      receivedPrefix: 'v02.post',
+    };
+    const moving = { target: { directory: 'b c', name: 'g' } };
+    const asked = (answer: object): Promise<{ next: Announcement }> =>
+      gained(hook('on_message', pluginsOf({ on_message: () => answer }), followTarget(repost)), item);
+    expect((await asked(moving)).next).toMatchObject({ relPath: '/b%20c/g', topic: 'v02.post.b%20c' });
+    expect((await asked({ ...moving, next: { relPath: '/as/said' } })).next.relPath).toBe('/as/said');
   });
 
   it('changes the target only before the transfer', async () => {
