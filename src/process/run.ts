@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { componentNamed } from '../component/all.js';
 import type { Component } from '../component/component.js';
 import { refuseOptions, refuseUncalledHooks, withoutEffect } from '../component/refuse.js';
@@ -7,6 +8,9 @@ import { FatalError, RetryableError } from '../errors.js';
 import { exchangesOf } from './exchanges.js';
 import { type OpenKit, type Surroundings, openKit } from './kit.js';
 import { openTopology } from '../broker/topology.js';
+
+/** Milliseconds after which exchanges that are not seen to yet are no reason to keep silent. */
+const DECLARING = 2000;
 
 export interface RunOptions {
   readonly stop: AbortSignal;
@@ -29,8 +33,11 @@ export async function runComponent(
     const flow = component.build(config, kit);
     for (const text of withoutEffect(config, component.withoutEffect)) kit.logger.warning(text);
     if (options.failFast) await meetBrokers(kit, config, options.stop);
-    await declareExchanges(kit, config, options.stop);
+    const declared = declareExchanges(kit, config, options.stop);
+    // While that broker is away we are as good as running: whoever started us must not take us for hung.
+    await Promise.race([declared, sleep(DECLARING, undefined, { ref: false })]);
     options.running?.(kit, flow.balance);
+    await declared;
     await flow.run(options.stop);
     if (config.running.once) requireConsumed(kit);
     return flow.balance();

@@ -122,12 +122,38 @@ describe('a stop in front', () => {
 describe('a daemon', () => {
   it('starts and stops although the brokers are away', async () => {
     const port = await freePort();
-    await subscriber(await through(station.user, port), await posting(port));
+    await subscriber(
+      await through(station.user, port),
+      (await posting(port)).filter((line) => !line.startsWith('declare_exchange')),
+    );
     const started = await station.home.run('sr_subscribe', ['start', 'flow'], { deadline: 30_000 });
     expect(started).toMatchObject({ code: 0 });
     const status = await station.home.run('sr_subscribe', ['status', 'flow']);
     expect(status.stdout).toMatch(/running/u);
     const took = await millisecondsOf(() => station.home.run('sr_subscribe', ['stop', 'flow']));
     expect(took).toBeLessThan(IN_TIME + 1500);
+  });
+});
+
+describe('a run that is to come to an end', () => {
+  it('says so and fails when its queue may not be used', async () => {
+    const eve = await station.host.user('eve', { configure: '^$', write: '^$', read: '^$' });
+    const url = await through(eve, station.host.broker.port);
+    await subscriber(url, ['report_back off']);
+    const ended = await station.home.run('sr_subscribe', ['foreground', 'flow', '--once'], {
+      deadline: 20_000,
+    });
+    expect(ended).toMatchObject({ code: 1 });
+    expect(ended.stderr).toMatch(/messages may be missing: cannot consume from queue/u);
+  });
+
+  it('fails when its queue could not be bound as configured', async () => {
+    const url = await through(station.user, station.host.broker.port);
+    await subscriber(url, ['report_back off', 'exchange xnothere']);
+    const ended = await station.home.run('sr_subscribe', ['foreground', 'flow', '--once'], {
+      deadline: 20_000,
+    });
+    expect(ended).toMatchObject({ code: 1 });
+    expect(ended.stderr).toMatch(/messages may be missing: cannot bind queue/u);
   });
 });

@@ -49,14 +49,14 @@ const troubles: readonly Session['get'][] = [
 
 it('keeps no file open and leaves nothing behind after a thousand transfers that failed', async () => {
   let number = 0;
-  const session: Session = {
-    get: async (path, stop) => {
+  const session = {
+    get: async (path: string, stop: AbortSignal) => {
       const trouble = troubles[number % troubles.length];
       if (trouble === undefined) throw new Error('no such trouble');
       return trouble(path, stop);
     },
     close: async () => undefined,
-  } as Session;
+  };
   const transports = { session: async () => session } as unknown as Transports;
   const stage = fetch(transports, () => root, options);
   const openNow = (): number => readdirSync('/proc/self/fd').length;
