@@ -27,6 +27,8 @@ node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 ||
 
 lacks_dependencies() {
   [ -f package-lock.json ] || return 1
+  # Linked to a directory that somebody else looks after: npm would empty that one.
+  [ ! -L node_modules ] || return 1
   [ -f node_modules/.package-lock.json ] || return 0
   [ -n "$(find package-lock.json -newer node_modules/.package-lock.json)" ]
 }
