@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Home, brokerOf, makeHome } from '../servers/programs.js';
 import { type TestHost, type TestUser, eventually, testHost } from '../servers/rabbitmq.js';
 import { type Sites, openSites } from '../servers/sites.js';
+import { makeTree, treeOf } from './tree-of.js';
 
 /*
  * A daemon with several instances that share one store, under kill -9 of instances and of the supervisor that owns
@@ -13,18 +13,6 @@ import { type Sites, openSites } from '../servers/sites.js';
  */
 
 const FILES = process.env['SR_LONG'] === undefined ? 400 : 3000;
-
-const md5 = (data: Buffer | string): string => createHash('md5').update(data).digest('hex');
-
-function treeOf(directory: string): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    found.set(path.slice(directory.length + 1), md5(readFileSync(path)));
-  }
-  return found;
-}
 
 interface Status {
   readonly pid: number;
@@ -62,14 +50,7 @@ describe('sr_subscribe as a daemon', () => {
   it('loses nothing when instances and their supervisor are killed', async () => {
     const root = join(home.directory, 'source');
     const target = join(home.directory, 'target');
-    const tree = new Map<string, string>();
-    for (let n = 0; n < FILES; n += 1) {
-      const path = `d${n % 5}/f${n}.dat`;
-      const content = `${n}:${'y'.repeat(n % 500)}`;
-      await mkdir(dirname(join(root, path)), { recursive: true });
-      await writeFile(join(root, path), content);
-      tree.set(path, md5(content));
-    }
+    const tree = await makeTree(root, FILES);
     let asked = 0;
     let disturb: (() => void) | undefined;
     const site = await sites.open(({ path }) => {

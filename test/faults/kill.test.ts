@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Home, type Running, brokerOf, makeHome } from '../servers/programs.js';
 import { type TestHost, type TestUser, eventually, ownBroker, testHost } from '../servers/rabbitmq.js';
 import { type Sites, openSites } from '../servers/sites.js';
+import { makeTree, md5, treeOf } from './tree-of.js';
 
 /*
  * Kills at the worst moments. The promise: every file arrives whole, every one is recorded, nothing is left under a
@@ -15,19 +15,6 @@ import { type Sites, openSites } from '../servers/sites.js';
 const long = process.env['SR_LONG'] !== undefined;
 const FILES = long ? 3000 : 900;
 const KILLS = 10;
-
-const md5 = (data: Buffer | string): string => createHash('md5').update(data).digest('hex');
-
-/** Every file below a directory, with its content's checksum. */
-function treeOf(directory: string): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    found.set(path.slice(directory.length + 1), md5(readFileSync(path)));
-  }
-  return found;
-}
 
 describe('sr_subscribe killed', () => {
   let broker: Awaited<ReturnType<typeof ownBroker>>;
@@ -68,19 +55,6 @@ describe('sr_subscribe killed', () => {
     return found;
   };
 
-  const makeTree = async (count: number): Promise<{ root: string; tree: Map<string, string> }> => {
-    const root = join(home.directory, 'source');
-    const tree = new Map<string, string>();
-    for (let n = 0; n < count; n += 1) {
-      const path = `d${n % 7}/f${n}.dat`;
-      const content = `${n}:${'x'.repeat(n % 2000)}`;
-      await mkdir(dirname(join(root, path)), { recursive: true });
-      await writeFile(join(root, path), content);
-      tree.set(path, md5(content));
-    }
-    return { root, tree };
-  };
-
   const post = async (root: string, url: string): Promise<void> => {
     const words = [
       '--post_broker',
@@ -95,7 +69,8 @@ describe('sr_subscribe killed', () => {
   };
 
   it(`${KILLS} times, and its broker restarted, over ${FILES} files: nothing lost, nothing half done`, async () => {
-    const { root, tree } = await makeTree(FILES);
+    const root = join(home.directory, 'source');
+    const tree = await makeTree(root, FILES);
     let asked = 0;
     let subscriber: Running | undefined;
     let killed = 0;
