@@ -3,7 +3,7 @@ import { type BrokerConnection, type ConnectionStatus, connectBroker } from '../
 import { type QueueConsumer, openConsumer } from '../broker/consumer.js';
 import { openPublisher } from '../broker/publisher.js';
 import type { QueuePlan, RememberedBindings } from '../broker/queue-plan.js';
-import { openTopology } from '../broker/topology.js';
+import { openTopology, postExchange, routingExchange } from '../broker/topology.js';
 import type { Reporter } from '../component/component.js';
 import type { Config } from '../config/config.js';
 import type { Logger } from '../logger.js';
@@ -92,7 +92,7 @@ export function reportRoute(
   return async (stop) => {
     if (route !== undefined) return route;
     const dialect = await dialectOf(brokers, config, stop);
-    const standard = isPumpUser ? `x${dialect}` : `xs_${user}`;
+    const standard = isPumpUser ? routingExchange(dialect) : postExchange(user);
     route = { dialect, exchange: config.reporting.reportExchange ?? standard };
     return route;
   };
@@ -105,6 +105,6 @@ async function dialectOf(
 ): Promise<'log' | 'report'> {
   if (reporting.reportDialect !== 'auto') return reporting.reportDialect;
   const { exchangeExists } = openTopology(brokers.consuming());
-  if (await exchangeExists('xlog', stop)) return 'log';
-  return (await exchangeExists('xreport', stop)) ? 'report' : 'log';
+  if (await exchangeExists(routingExchange('log'), stop)) return 'log';
+  return (await exchangeExists(routingExchange('report'), stop)) ? 'report' : 'log';
 }
