@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.js';
+import { isWritten } from '../config/rules.js';
 import type { LogLevel, Logger } from '../logger.js';
 import { createLogger } from '../process/log.js';
 import type { Terminal } from './action.js';
@@ -8,8 +9,8 @@ import type { Terminal } from './action.js';
  * the level is `usual`.
  */
 export function logTo(terminal: Terminal, config: Config, usual: LogLevel): Promise<Logger> {
-  const written = config.origins.get('loglevel')?.origin.file;
-  const isSaid = written !== undefined && written !== 'default' && written !== 'preset';
+  const written = config.origins.get('loglevel');
+  const isSaid = written !== undefined && isWritten(written.origin);
   return createLogger({
     level: isSaid ? config.running.loglevel : usual,
     format: config.running.logFormat === 'json' ? 'json' : 'text',

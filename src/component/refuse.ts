@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { Config, Written } from '../config/config.js';
 import { camelCase } from '../config/option.js';
 import { type OptionName, findOption, optionRows } from '../config/options/index.js';
+import { isWritten } from '../config/rules.js';
 import { placeOf } from '../config/syntax.js';
 import { FatalError } from '../errors.js';
 
@@ -10,7 +11,7 @@ import { FatalError } from '../errors.js';
 /** Where an option was written; undefined when its value is a default or a preset. */
 export function writtenAt(config: Config, option: OptionName): Written | undefined {
   const written = config.origins.get(option);
-  return written === undefined || ['default', 'preset'].includes(written.origin.file) ? undefined : written;
+  return written !== undefined && isWritten(written.origin) ? written : undefined;
 }
 
 const refusal = (option: OptionName, { origin, text }: Written, why: string): FatalError =>

@@ -8,6 +8,9 @@ export interface Origin {
   readonly line: number;
 }
 
+/** Somebody wrote it, in a file or on the command line: it is neither a preset nor a default. */
+export const isWritten = ({ file }: Origin): boolean => file !== 'preset' && file !== 'default';
+
 /** Directories to drop from the front of a path: a number of elements, or the first match of a pattern. */
 export type Strip = number | Pattern;
 

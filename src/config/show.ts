@@ -2,7 +2,7 @@ import type { Config } from './config.js';
 import { camelCase } from './option.js';
 import { optionRows } from './options/index.js';
 import type { NamedRow } from './options/index.js';
-import type { PlacementState, Rule } from './rules.js';
+import { type PlacementState, type Rule, isWritten } from './rules.js';
 import { plain } from './values.js';
 import { placeOf } from './syntax.js';
 import { redact } from './url.js';
@@ -22,8 +22,8 @@ function valueText(config: Config, { name, group, row }: NamedRow): string {
 const shownRows = (config: Config): readonly NamedRow[] =>
   optionRows.filter(({ name, row }) => {
     if (alone.has(name) || row.ignored !== undefined) return false;
-    const origin = config.origins.get(name)?.origin.file;
-    return row.components.includes(config.component) || (origin !== 'default' && origin !== 'preset');
+    const written = config.origins.get(name);
+    return row.components.includes(config.component) || written === undefined || isWritten(written.origin);
   });
 
 const origin = (config: Config, { name }: NamedRow): string => {

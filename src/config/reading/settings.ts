@@ -4,7 +4,7 @@ import type { ValueOf, Warning } from '../config.js';
 import type { ParseContext } from '../option.js';
 import type { OptionName } from '../options/index.js';
 import { optionRows } from '../options/index.js';
-import type { Origin, PlacementState, Rule } from '../rules.js';
+import { type Origin, type PlacementState, type Rule, isWritten } from '../rules.js';
 import { placeOf } from '../syntax.js';
 
 /** The value of one option while files are read. */
@@ -115,10 +115,8 @@ export const originOf = (settings: Settings, name: OptionName): Origin =>
   settings.entries.get(name)?.origin ?? defaultOrigin;
 
 /** Somebody wrote this option. */
-export const isExplicit = (settings: Settings, name: OptionName): boolean => {
-  const { file } = originOf(settings, name);
-  return file !== 'preset' && file !== 'default';
-};
+export const isExplicit = (settings: Settings, name: OptionName): boolean =>
+  isWritten(originOf(settings, name));
 
 /** Gives an option a value that follows from others. */
 export function derive<N extends OptionName>(settings: Settings, name: N, value: ValueOf<N>): void {
