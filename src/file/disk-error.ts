@@ -27,12 +27,6 @@ export function isDiskFull(thrown: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** Did a file or directory on the way not exist? */
-export function isMissing(thrown: unknown): boolean {
-  const code = systemCode(thrown);
-  return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
 /**
  * The house's error for a failure of the local disk. `what` says what was tried and on which path. Errors of the
  * house pass unchanged; a full disk carries the moment before which no attempt makes sense.

@@ -11,9 +11,3 @@ export interface Plugins {
   readonly entries: <K extends keyof Plugin>(hook: K) => readonly Entry<K>[];
   readonly context: (stop: AbortSignal) => HookContext;
 }
-
-/** A configuration without plugins. */
-export const noPlugins = (context: Omit<HookContext, 'stop'>): Plugins => ({
-  entries: () => [],
-  context: (stop) => ({ ...context, stop }),
-});

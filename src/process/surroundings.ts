@@ -4,7 +4,7 @@ import { readCredentialsFile } from '../config/credentials-file.js';
 import { pluginDirectories } from '../config/directories.js';
 import { queueNameFiles } from '../config/state-paths.js';
 import { placeOf } from '../config/syntax.js';
-import type { LogLevel, Logger } from '../logger.js';
+import type { Logger } from '../logger.js';
 import type { Host } from './host.js';
 import type { Surroundings } from './kit.js';
 import { placesOf } from './order.js';
@@ -43,6 +43,3 @@ export function outfitOf(config: Config, host: Host, logger: Logger): Outfit {
 export function sayWarnings(config: Config, logger: Logger): void {
   for (const { origin, text } of config.warnings) logger.warning(`${placeOf(origin)}: ${text}`);
 }
-
-/** The level of a configuration; `debug` has been turned into it already. */
-export const levelOf = (config: Config): LogLevel => config.running.loglevel;
