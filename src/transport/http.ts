@@ -1,9 +1,10 @@
 import type { Dispatcher } from 'undici';
-import { PermanentError, RetryableError, systemCode } from '../errors.js';
+import { PermanentError, systemCode } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { bodyData, type Answer } from './http-body.js';
 import { planBody, single, type BodyPlan } from './http-answer.js';
 import { httpError, shown } from './http-error.js';
+import { isRedirect, nextOf, trailFrom } from './http-redirect.js';
 import { openOrigins, type Lease, type Origins } from './origins.js';
 import type {
   ByteRange,
@@ -16,13 +17,8 @@ import type {
 } from './transport.js';
 import { watch, type Watch } from './watch.js';
 
-/** Redirects followed for one file. */
-const mostRedirects = 5;
-
 /** Bytes read of an answer that nobody wants, so that its connection can be used again. */
 const mostWaste = 64 * 1024;
-
-const redirects = new Set([301, 302, 303, 307, 308]);
 
 /** The answer to a request, redirects followed. */
 interface Final extends Answer {
@@ -125,26 +121,22 @@ interface Setting {
   readonly stop: AbortSignal;
 }
 
-/** Asks, and follows redirects by hand: what may be sent where is decided here. */
+/** Asks, and follows redirects by hand. */
 async function follow(
   first: URL,
   secret: Record<string, string>,
   range: Record<string, string>,
   { origins, limits, stop }: Setting,
 ): Promise<Final> {
-  let url = first;
-  /** Once another origin had its say, the credentials stay at home, even if it sends us back. */
-  let isHome = true;
-  for (let hop = 0; hop <= mostRedirects; hop += 1) {
+  for (let trail = trailFrom(first); ;) {
+    const { url, isHome } = trail;
     const lease = await origins.lease(url.origin, stop);
     const guard = watch(stop, limits.timeout, shown(url));
     try {
       const answer = await request(url, { ...range, ...(isHome ? secret : {}) }, lease, guard);
-      if (!redirects.has(answer.status)) return answer;
-      const next = redirectTarget(answer, url);
+      if (!isRedirect(answer.status)) return answer;
       await waste(answer);
-      isHome = isHome && next.origin === first.origin;
-      url = next;
+      trail = nextOf(trail, answer.status, answer.headers);
     } catch (error) {
       guard.end();
       lease.release();
@@ -153,7 +145,6 @@ async function follow(
     guard.end();
     lease.release();
   }
-  throw new RetryableError(`${shown(first)} redirected more than ${mostRedirects} times`);
 }
 
 async function request(
@@ -181,27 +172,6 @@ async function request(
 
 const isLostConnection = (error: unknown): boolean =>
   ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(systemCode(error) ?? '');
-
-function redirectTarget({ headers, status }: Final, url: URL): URL {
-  const location = single(headers, 'location');
-  let target: URL;
-  try {
-    target = new URL(location ?? '', url);
-  } catch (error) {
-    throw new PermanentError(499, `${shown(url)} redirects to something that is not a URL`, { cause: error });
-  }
-  if (location === undefined)
-    throw new PermanentError(499, `${shown(url)} answered ${status} without saying where`);
-  if (target.protocol !== 'http:' && target.protocol !== 'https:') {
-    throw new PermanentError(499, `${shown(url)} redirects to ${target.protocol} which is refused`);
-  }
-  if (url.protocol === 'https:' && target.protocol === 'http:') {
-    throw new PermanentError(499, `${shown(url)} redirects from https to http which is refused`);
-  }
-  target.username = '';
-  target.password = '';
-  return target;
-}
 
 /** Reads away a small body that nobody wants, or gives the connection up. Never throws. */
 async function waste(answer: Answer): Promise<void> {
