@@ -45,6 +45,8 @@ export interface Delivery {
   readonly ack: () => void;
   /** Give it back: the broker delivers it again, to us or to another instance. */
   readonly requeue: () => void;
+  /** Its session has ended before it was finished: the broker has taken it back and delivers it again. */
+  readonly isLost: () => boolean;
 }
 
 /** A queue as an iteration over deliveries, over any number of lost connections. */

@@ -142,6 +142,7 @@ function receive(self: Self, session: Session, message: ConsumeMessage): void {
       requeue: () => {
         giveBack(session, tag);
       },
+      isLost: () => !session.alive,
     },
   });
   self.wake();

@@ -33,6 +33,7 @@ export const paceOf = (config: Config): Pace<Taken> => ({
   lanes: config.running.lanes,
   inHand: Math.max(config.queue.prefetch, config.running.lanes) + retriesAtOnce(config),
   touches: touchesOf,
+  isLost: ({ delivery }) => delivery?.isLost() === true,
   grace: GRACE,
   housekeeping: config.running.heartbeat * 1000,
 });

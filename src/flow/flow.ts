@@ -121,7 +121,8 @@ function itemHandler<S>(
   const work = async (item: S): Promise<{ grown: S; outcome: Outcome }> => {
     await lanes.enter();
     try {
-      if (ending.aborted) return { grown: item, outcome: { kind: 'handed back' } };
+      if (ending.aborted || pace.isLost?.(item) === true)
+        return { grown: item, outcome: { kind: 'handed back' } };
       return await runSteps(item, steps, abort, logger);
     } finally {
       lanes.leave();

@@ -10,6 +10,8 @@ export interface Pace<S> {
   readonly inHand: number;
   /** The paths an item touches; items touching the same path run one after the other. */
   readonly touches: (item: S) => readonly Touch[];
+  /** Where it came from has taken it back and gives it out again: it is not begun any more. */
+  readonly isLost?: (item: S) => boolean;
   /** Milliseconds that items inside the stages get when we are stopped, before they are aborted. */
   readonly grace: number;
   /** Milliseconds between two rounds of housekeeping. */

@@ -109,6 +109,7 @@ function consumerOf(messages: readonly Message[]): Consumer {
           ...message,
           ack: end('ack'),
           requeue: end('requeue'),
+          isLost: () => false,
         };
     },
   };

@@ -350,11 +350,13 @@ describe('a consumer', () => {
       if (old.length < 3) old.push(delivery);
     });
     await eventually('three in hand', () => old.length === 3);
+    expect(old.some((delivery) => delivery.isLost())).toBe(false);
     proxy.cut();
     await eventually('three again', () => read.all.length === 6);
     const again = read.all.slice(3);
     expect(again.map(text)).toEqual(['0', '1', '2']);
-    expect(again.every((delivery) => delivery.redelivered)).toBe(true);
+    expect(again.every((delivery) => delivery.redelivered && !delivery.isLost())).toBe(true);
+    expect(old.every((delivery) => delivery.isLost())).toBe(true);
     for (const delivery of old) delivery.ack();
     old[0]?.requeue();
     await new Promise((resolve) => setImmediate(resolve));

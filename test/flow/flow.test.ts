@@ -165,6 +165,40 @@ describe('flow', () => {
     expect(end.ends.filter(([, outcome]) => outcome.kind === 'handed back').length).toBe(end.ends.length - 1);
   });
 
+  it('hands back what was lost before its turn or its lane came, and begins the others', async () => {
+    const end = recorder();
+    const lost = new Set<number>();
+    const events: Job[] = [
+      { path: 'same', n: 0 },
+      { path: 'same', n: 1 },
+      { path: 'other', n: 2 },
+      { path: 'another', n: 3 },
+    ];
+    const begun: number[] = [];
+    const flow = from(list(events), { ...pace, lanes: 1, isLost: ({ n }) => lost.has(n) }, silentLogger)
+      .to(
+        stage(async (job) => {
+          begun.push(job.n);
+          if (job.n === 0) {
+            // The intake hands out the others meanwhile.
+            await new Promise((resolve) => setImmediate(resolve));
+            lost.add(0).add(1).add(2);
+          }
+          return job;
+        }),
+      )
+      .settling(end);
+    await flow.run(new AbortController().signal);
+    expect([...begun].sort()).toEqual([0, 3]);
+    const kinds = end.ends.map(([job, outcome]) => [job.n, outcome.kind]).sort();
+    expect(kinds).toEqual([
+      [0, 'done'],
+      [1, 'handed back'],
+      [2, 'handed back'],
+      [3, 'done'],
+    ]);
+  });
+
   it('throws a FatalError and leaves the item unsettled', async () => {
     const end = recorder();
     const flow = from(endless(jobs(2)), pace, silentLogger)

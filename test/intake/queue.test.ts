@@ -49,6 +49,7 @@ function line(): Consumer & {
         redelivered: name.startsWith('again'),
         ack: end('ack'),
         requeue: end('requeue'),
+        isLost: () => false,
       });
       wake?.();
     },

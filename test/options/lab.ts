@@ -245,6 +245,7 @@ function inbox(messages: readonly Message[]): { consumer: Consumer; acknowledged
     requeue: () => {
       inHand -= 1;
     },
+    isLost: () => false,
   }));
   let acknowledged = 0;
   let inHand = 0;

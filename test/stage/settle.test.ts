@@ -46,6 +46,7 @@ describe('retryLater', () => {
     redelivered: false,
     ack: () => undefined,
     requeue: () => undefined,
+    isLost: () => false,
   };
   const settle = async (item: Taken, outcome: Outcome): Promise<void> =>
     retryLater(store.retries, { now: () => now }, silentLogger).settle(item, outcome, never());
