@@ -19,7 +19,12 @@ export interface Engine {
   readonly scan: (from: Uint8Array, to: Uint8Array) => AsyncIterable<readonly [Buffer, Buffer]>;
   /** Drop all entries with `from` <= key < `to`; none of them may be changed meanwhile. */
   readonly clear: (from: Uint8Array, to: Uint8Array) => Promise<void>;
-  /** Writes what is due, then closes. */
+  /**
+   * Aborted, with the FatalError that says why, when a write has failed: nothing is written any more, and every
+   * wait for `written` is refused. Only opening it anew helps, once the cause is gone.
+   */
+  readonly failed: AbortSignal;
+  /** Writes what is due, then closes; the files are free even when it rejects because something was not written. */
   readonly close: () => Promise<void>;
 }
 

@@ -43,7 +43,8 @@ function writer(level: Level, flush: boolean) {
   let gathering = newBatch();
   let writing: Batch | undefined;
   let scheduled = false;
-  let broken: FatalError | undefined;
+  const failed = new AbortController();
+  const refuseIfFailed = (): void => failed.signal.throwIfAborted();
 
   const write = async (): Promise<void> => {
     scheduled = false;
@@ -52,12 +53,12 @@ function writer(level: Level, flush: boolean) {
       writing = batch;
       gathering = newBatch();
       try {
-        if (broken !== undefined) throw broken;
+        refuseIfFailed();
         await level.batch([...batch.changes].map(operationOf), { sync: flush });
         batch.done.resolve(undefined);
       } catch (error) {
-        broken ??= unwritable(level.location, error);
-        batch.done.reject(broken);
+        if (!failed.signal.aborted) failed.abort(unwritable(level.location, error));
+        batch.done.reject(failed.signal.reason);
       }
       writing = undefined;
     }
@@ -76,10 +77,11 @@ function writer(level: Level, flush: boolean) {
       setImmediate(() => void write());
     },
     written: async (): Promise<void> => {
-      if (broken !== undefined) throw broken;
+      refuseIfFailed();
       if (gathering.changes.size > 0) await gathering.done.promise;
       else await writing?.done.promise;
     },
+    failed: failed.signal,
   };
 }
 
@@ -122,6 +124,7 @@ export async function openLevelEngine(directory: string, flush: boolean): Promis
     put: (key, value) => writes.change(nameOf(key), Buffer.from(value)),
     remove: (key) => writes.change(nameOf(key), undefined),
     written: writes.written,
+    failed: writes.failed,
     scan: (from, to) => scanLevel(level, from, to),
     clear: async (from, to) => level.clear({ gte: Buffer.from(from), lt: Buffer.from(to) }),
     close: async () => {

@@ -39,6 +39,7 @@ export function openMemoryEngine(): Engine {
     },
     remove: (key) => remove(shelfOf(key), nameOf(key)),
     written: async () => undefined,
+    failed: new AbortController().signal,
     scan: async function* (from, to) {
       const shelf = shelfOf(from);
       for (const key of keysBetween(shelf, nameOf(from), nameOf(to))) {

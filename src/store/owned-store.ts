@@ -26,7 +26,12 @@ export interface OwnedStore {
   readonly join: (name: string) => Store;
   /** Drop what nobody remembers any more; done every minute by itself. */
   readonly expire: () => Promise<void>;
-  /** Ends all clients, writes what is due and closes the files. */
+  /**
+   * Aborted, with the FatalError that says why, when a write has failed, as on a full disk: nothing can be done any
+   * more but to close, and to open it anew when the cause is gone. What was promised until then is on disk.
+   */
+  readonly failed: AbortSignal;
+  /** Ends all clients, writes what is due and closes the files. After a failure it rejects, with all of it done. */
   readonly close: () => Promise<void>;
 }
 
@@ -145,5 +150,5 @@ export async function openOwnedStore(engine: Engine, options: OwnedStoreOptions 
       await engine.close();
     }
   };
-  return { join, expire, close };
+  return { join, expire, failed: engine.failed, close };
 }

@@ -20,7 +20,10 @@ export interface Owner {
   readonly owned: OwnedStore;
   /** Path of the socket on which the others are answered. */
   readonly socket: string;
-  /** Ends the ownership: the clients are cut off, everything is written, the files are closed. */
+  /** Aborted when the store cannot be written any more: see `OwnedStore.failed`. */
+  readonly failed: AbortSignal;
+  /** Ends the ownership: the clients are cut off, everything is written, the files are closed; they are
+   * even when it rejects because the store had failed. */
   readonly close: () => Promise<void>;
 }
 
@@ -68,7 +71,7 @@ export async function becomeOwner(directory: string, options: OwnerOptions = {})
       await server.close();
       await owned.close();
     };
-    return { store: owned.join('the owner'), owned, socket, close };
+    return { store: owned.join('the owner'), owned, socket, failed: owned.failed, close };
   } catch (error) {
     await owned.close();
     throw error;
