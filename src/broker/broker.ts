@@ -1,5 +1,7 @@
 /** The vocabulary of the broker layer. It moves bytes and headers and does not know what an announcement is. */
 
+import { RetryableError } from '../errors.js';
+
 /** What the connection is doing, and why (`reason`). Asked by status and shown at 3 a.m. */
 export type ConnectionState =
   | 'connecting'
@@ -72,11 +74,17 @@ export interface Outgoing {
   readonly expiration?: number;
 }
 
+/**
+ * The exchange does not exist, or we may not write to it. No fault of the message: none goes there before somebody
+ * has mended that.
+ */
+export class ExchangeUnusable extends RetryableError {}
+
 export interface Publisher {
   /**
    * Resolves when the broker has confirmed the message; `routed` is false when no queue was bound. Waits out lost
-   * connections and back-pressure. Throws RetryableError when `stop` ends the wait, PermanentError when the
-   * exchange does not exist or may not be written.
+   * connections and back-pressure. Throws RetryableError when `stop` ends the wait, ExchangeUnusable where no message
+   * can be published, PermanentError when this one cannot: it does not fit into AMQP, or the broker refuses it.
    */
   readonly publish: (message: Outgoing, stop?: AbortSignal) => Promise<{ routed: boolean }>;
   /** Resolves when everything handed over has been confirmed. */

@@ -1,5 +1,6 @@
 /** Why a message cannot be published, in words for the operator. */
 import { PermanentError, RetryableError } from '../errors.js';
+import { ExchangeUnusable } from './broker.js';
 import type { Outgoing } from './broker.js';
 import { replyText } from './failures.js';
 
@@ -22,16 +23,14 @@ export const doesNotFit = (message: Outgoing, cause: unknown): PermanentError =>
     { cause },
   );
 
-export const exchangeMissing = (exchange: string, cause: unknown): PermanentError =>
-  new PermanentError(
-    unable,
+export const exchangeMissing = (exchange: string, cause: unknown): ExchangeUnusable =>
+  new ExchangeUnusable(
     `Cannot publish: exchange ${exchange} does not exist; have it declared, or correct the option post_exchange`,
     { cause },
   );
 
-export const exchangeRefused = (exchange: string, cause: unknown): PermanentError =>
-  new PermanentError(
-    unable,
+export const exchangeRefused = (exchange: string, cause: unknown): ExchangeUnusable =>
+  new ExchangeUnusable(
     `Cannot publish to exchange ${exchange}: the user needs the write permission on it (the broker said: ${replyText(cause)})`,
     { cause },
   );

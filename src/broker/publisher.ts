@@ -9,13 +9,12 @@
  * the one that is alone when the channel goes is refused.
  */
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
-import type { PermanentError } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import type { Logger } from '../logger.js';
 import { markReturned, propertiesOf } from './publish-entry.js';
 import type { Entry } from './publish-entry.js';
 import { backoff, pause } from './backoff.js';
-import type { Outgoing, Publisher } from './broker.js';
+import type { ExchangeUnusable, Outgoing, Publisher } from './broker.js';
 import { onThrowAwayChannel } from './connection.js';
 import type { BrokerConnection } from './connection.js';
 import {
@@ -149,7 +148,7 @@ function send(self: Self, lane: Lane, entry: Entry): void {
   }
 }
 
-function failExchange(self: Self, exchange: string, error: PermanentError): void {
+function failExchange(self: Self, exchange: string, error: ExchangeUnusable): void {
   for (const entry of [...self.queue]) {
     if (entry.message.exchange !== exchange) continue;
     self.queue.delete(entry);

@@ -1,4 +1,4 @@
-import type { Outgoing, Publisher } from '../broker/broker.js';
+import type { Publisher } from '../broker/broker.js';
 import { PermanentError, RetryableError } from '../errors.js';
 import type { Result } from '../flow/item.js';
 import { type Stage, pass } from '../flow/stage.js';
@@ -34,8 +34,7 @@ export function announce(
       if (encoded.kind === 'nothing') return pass;
       for (const warning of encoded.warnings) logger.warning(warning);
       const exchange = exchangeFor(options, encoded.message.headers['sum'] ?? '');
-      const { routed } = await publish(
-        publisher,
+      const { routed } = await publisher.publish(
         {
           exchange,
           ...encoded.message,
@@ -61,20 +60,6 @@ export function announce(
       return gain;
     },
   };
-}
-
-/** An exchange that is missing or closed to us is no fault of the item: it must be announced when that is mended. */
-async function publish(
-  publisher: Publisher,
-  message: Outgoing,
-  stop: AbortSignal,
-): Promise<{ routed: boolean }> {
-  try {
-    return await publisher.publish(message, stop);
-  } catch (thrown) {
-    if (!(thrown instanceof PermanentError) || thrown.code !== 503) throw thrown;
-    throw new RetryableError(thrown.message, { cause: thrown });
-  }
 }
 
 /** The exchange for a sum header: the sum of its bytes decides about the shard (the format's `post_exchange_split`). */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ExchangeUnusable } from '../../src/broker/broker.js';
 import type { Outgoing, Publisher } from '../../src/broker/broker.js';
 import { PermanentError, RetryableError } from '../../src/errors.js';
 import { type AnnounceOptions, announce, exchangeFor } from '../../src/stage/announce.js';
@@ -78,8 +79,11 @@ describe('announce', () => {
         options,
         listening(),
       );
-    expect(await endOf(stage(new PermanentError(503, 'exchange xpublic does not exist')), item)).toMatch(
+    expect(await endOf(stage(new ExchangeUnusable('exchange xpublic does not exist')), item)).toMatch(
       /^failed: .*does not exist/,
+    );
+    expect(await endOf(stage(new PermanentError(503, 'the broker refuses a message')), item)).toMatch(
+      /^refused 503/,
     );
     expect(await endOf(stage(new PermanentError(417, 'does not fit into AMQP')), item)).toMatch(
       /^refused 417/,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ExchangeUnusable } from '../../src/broker/broker.js';
 import type { Delivery, Outgoing } from '../../src/broker/broker.js';
 import { PermanentError, RetryableError } from '../../src/errors.js';
 import type { Taken } from '../../src/flow/item.js';
@@ -176,19 +177,22 @@ describe('report', () => {
   });
 
   it('goes on without records where the pump takes none, and says so once', async () => {
-    const { lines, settle } = sending(() => new PermanentError(503, 'exchange xs_me does not exist'));
+    const { lines, settle } = sending(() => new ExchangeUnusable('exchange xs_me does not exist'));
     await settle(item, all.done);
     await settle(item, all.done);
     expect(lines).toEqual([expect.stringMatching(/^warning: delivery records cannot be sent/)]);
   });
 
   it('goes on with the next record when one cannot be sent', async () => {
-    const errors = [new PermanentError(417, 'does not fit into AMQP')];
+    const errors = [
+      new PermanentError(503, 'the broker refuses a message'),
+      new PermanentError(417, 'does not fit into AMQP'),
+    ];
     const { sent, lines, settle } = sending(() => errors.pop() as Error);
-    await settle(item, all.done);
-    await settle(item, all.done);
+    for (let n = 0; n < 3; n += 1) await settle(item, all.done);
     expect(lines).toEqual([
       expect.stringMatching(/^error: no delivery record can be sent for .*does not fit/),
+      expect.stringMatching(/^error: no delivery record can be sent for .*the broker refuses a message/),
     ]);
     expect(sent).toHaveLength(1);
   });

@@ -1,3 +1,4 @@
+import { ExchangeUnusable } from '../../broker/broker.js';
 import type { Publisher } from '../../broker/broker.js';
 import { PermanentError, messageOf } from '../../errors.js';
 import type { Received, Taken } from '../../flow/item.js';
@@ -23,9 +24,6 @@ export interface ReportOptions {
   /** The last word of those who may keep a record back; absent, every one is sent. */
   readonly isWanted?: (record: Report, stop: AbortSignal) => Promise<boolean>;
 }
-
-/** Code of the refusal that concerns all records, not one that does not fit. */
-const EXCHANGE_CLOSED = 503;
 
 /**
  * Sends the delivery record of an item that has ended, and waits until the broker has it. One record per message:
@@ -61,11 +59,11 @@ export function report(
       try {
         await publisher.publish({ exchange, ...encoded.message }, stop);
       } catch (thrown) {
-        if (!(thrown instanceof PermanentError)) throw thrown;
-        if (thrown.code !== EXCHANGE_CLOSED) {
+        if (thrown instanceof PermanentError) {
           logger.error(`no delivery record can be sent for ${about.relPath}: ${messageOf(thrown)}`);
           return;
         }
+        if (!(thrown instanceof ExchangeUnusable)) throw thrown;
         // Others were under way at the same time.
         if (unavailable) return;
         unavailable = true;
