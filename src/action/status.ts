@@ -1,4 +1,5 @@
 import { messageOf } from '../errors.js';
+import { type Balance, addBalances, describeBalance, doneOf } from '../flow/balance.js';
 import { readOrder } from '../process/order.js';
 import { askStatus } from '../process/reach.js';
 import type { ConfigurationStatus, InstanceReport } from '../process/status.js';
@@ -32,7 +33,7 @@ export const status: Run = async (call) => {
   const rows = await Promise.all(chosenNames(call).map((name) => rowOf(call, name)));
   const { terminal } = call;
   if (call.json) await terminal.write(JSON.stringify(rows.map(plain), undefined, 2));
-  else for (const line of table(rows)) await terminal.write(line);
+  else for (const line of table(rows, call.given.configuration !== undefined)) await terminal.write(line);
   const isUp = ({ state }: Row): boolean => state === 'running' || state === 'foreground';
   if (rows.every(isUp)) return ALL_RUNNING;
   return rows.some(({ state }) => state !== 'stopped') ? SOME_MISSING : ALL_STOPPED;
@@ -97,36 +98,23 @@ function latest(reports: readonly InstanceReport[]): number | undefined {
 const dateOf = (moment: number | undefined): string | undefined =>
   moment === undefined ? undefined : new Date(moment).toISOString();
 
-/** The balances of all instances together. */
-function balanceOf({ details }: Row): Readonly<Record<string, number>> {
-  const total: Record<string, number> = {};
-  for (const { report } of details?.instances ?? []) {
-    if (report === undefined) continue;
-    const { done, ...counts } = report.balance;
-    const all = { ...counts, done: sum(Object.values(done)) };
-    for (const [name, count] of Object.entries(all)) total[name] = (total[name] ?? 0) + count;
-  }
-  return total;
-}
+/** Everything that was taken since the start, in all its processes. Undefined where nobody runs who could tell. */
+const totalOf = ({ details }: Row): Balance | undefined =>
+  details === undefined
+    ? undefined
+    : addBalances([
+        details.earlier,
+        ...details.instances.flatMap(({ report }) => (report === undefined ? [] : [report.balance])),
+      ]);
 
-function balanceText(row: Row): string {
-  const total = balanceOf(row);
-  const taken = total['taken'];
-  if (taken === undefined) return '-';
-  const parts = [
-    ['done', total['done']],
-    ['rejected', total['dropped']],
-    ['refused', total['refused']],
-    ['failed', total['failed']],
-    ['in hand', total['inHand']],
-  ] as const;
-  const shown = parts.filter(([name, count]) => name === 'done' || (count ?? 0) > 0);
-  return `${taken} taken = ${shown.map(([name, count]) => `${count ?? 0} ${name}`).join(' + ')}`;
-}
+const differencesOf = ({ details }: Row): readonly string[] =>
+  (details?.instances ?? []).flatMap(({ number, report }) =>
+    (report?.differences ?? []).map((text) => `instance ${number}: ${text}`),
+  );
 
-function table(rows: readonly Row[]): string[] {
-  if (rows.length === 0) return ['no configurations'];
-  const cells = rows.map((row) => [
+const cellsOf = (row: Row): readonly string[] => {
+  const total = totalOf(row);
+  return [
     row.configuration,
     row.state,
     `${row.running}/${row.expected}`,
@@ -134,8 +122,32 @@ function table(rows: readonly Row[]): string[] {
     row.unacknowledged === undefined ? '-' : String(row.unacknowledged),
     row.retries === undefined ? '-' : String(row.retries),
     dateOf(row.lastTransfer)?.slice(0, 19).replace('T', ' ') ?? '-',
-    [balanceText(row), row.reason].filter((text) => text !== '' && text !== '-').join('; '),
-  ]);
+    [...(total === undefined ? [] : [describeBalance(total)]), row.reason]
+      .filter((text) => text !== '')
+      .join('; '),
+  ];
+};
+
+/** One line for each of several instances, below that of their configuration. */
+const instanceCells = ({ details }: Row): readonly (readonly string[])[] =>
+  details === undefined || details.instances.length < 2
+    ? []
+    : details.instances.map(({ number, state, report, reason }) => [
+        `  instance ${number}`,
+        state,
+        '',
+        '',
+        report === undefined ? '-' : String(report.unacknowledged),
+        '',
+        dateOf(report?.lastDone)?.slice(0, 19).replace('T', ' ') ?? '-',
+        [...(report === undefined ? [] : [describeBalance(report.balance)]), reason]
+          .filter((text) => text !== '')
+          .join('; '),
+      ]);
+
+function table(rows: readonly Row[], areNamed: boolean): string[] {
+  if (rows.length === 0) return ['no configurations'];
+  const cells = rows.flatMap((row) => [cellsOf(row), ...(areNamed ? instanceCells(row) : [])]);
   const head = ['CONFIGURATION', 'STATE', 'INST', 'QUEUE', 'UNACK', 'RETRY', 'LAST (UTC)', 'BALANCE, REASON'];
   const all = [head, ...cells];
   const widths = head.map((_, column) => Math.max(...all.map((line) => (line[column] ?? '').length)));
@@ -147,6 +159,24 @@ function table(rows: readonly Row[]): string[] {
   );
 }
 
+/** A balance as machines want it: taken = done + dropped + refused + failed + handed_back + in_hand. */
+const numbersOf = (balance: Balance | undefined, waiting?: number): Record<string, unknown> | null =>
+  balance === undefined
+    ? null
+    : {
+        taken: balance.taken,
+        received: balance.taken - balance.retried,
+        retried: balance.retried,
+        done: doneOf(balance),
+        done_by_code: balance.done,
+        dropped: balance.dropped,
+        refused: balance.refused,
+        failed: balance.failed,
+        handed_back: balance.handedBack,
+        in_hand: balance.inHand,
+        ...(waiting !== undefined && { waiting }),
+      };
+
 const plain = (row: Row): Record<string, unknown> => ({
   configuration: row.configuration,
   state: row.state,
@@ -157,6 +187,14 @@ const plain = (row: Row): Record<string, unknown> => ({
   unacknowledged: row.unacknowledged ?? null,
   retries: row.retries ?? null,
   last_transfer: dateOf(row.lastTransfer) ?? null,
-  balance: balanceOf(row),
+  balance: numbersOf(totalOf(row), row.retries),
+  differences: differencesOf(row),
+  per_instance: (row.details?.instances ?? []).map(({ number, pid, state, report }) => ({
+    number,
+    pid: pid ?? null,
+    state,
+    balance: numbersOf(report?.balance),
+    differences: report?.differences ?? [],
+  })),
   details: row.details ?? null,
 });

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.js';
+import { withoutRetries } from '../flow/balance.js';
 import type { Taken } from '../flow/item.js';
 import type { Flow, Pace } from '../flow/recipe.js';
 import type { Settler } from '../flow/stage.js';
@@ -157,11 +158,13 @@ export function ending(
 /** Makes a flow that calls on_start, on_heartbeat and on_stop. */
 export function withPulse(
   build: (pulse: Settler<unknown>) => Flow,
-  { posting }: Config,
+  { posting, queue }: Config,
   kit: Kit,
   retries?: () => Promise<number>,
 ): Flow {
   const duplicates = posting.cacheStat ? kit.store.seen.count : undefined;
-  const flow: Flow = build(heartbeat(kit.plugins, { balance: () => flow.balance(), retries, duplicates }));
-  return flow;
+  const built: Flow = build(heartbeat(kit.plugins, { balance: () => balance(), retries, duplicates }));
+  const givesUp = retries !== undefined && !queue.retry;
+  const balance = givesUp ? () => withoutRetries(built.balance()) : built.balance;
+  return { ...built, balance };
 }

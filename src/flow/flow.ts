@@ -60,10 +60,13 @@ export function createFlow<S>(parts: FlowParts<S>): Flow {
     const begin = (item: S): void => {
       const work = handle(item)
         .catch((thrown: unknown) => {
+          // Unsettled: it is handed back by the end of this process.
+          counter.settle({ kind: 'handed back' });
           if (!fatal.signal.aborted) fatal.abort(thrown);
           abort.abort();
         })
         .finally(() => {
+          counter.leave();
           inHand.delete(work);
           room?.();
         });
@@ -79,7 +82,7 @@ export function createFlow<S>(parts: FlowParts<S>): Flow {
         started.push(member);
       }
       for await (const item of intake.items(ending)) {
-        counter.take();
+        counter.take(item);
         begin(item);
         if (inHand.size >= pace.inHand) await new Promise<void>((resolve) => (room = resolve));
         if (ending.aborted) break;

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Logger } from '../logger.js';
+import { type Balance, addBalances, emptyBalance, ofTheDead } from '../flow/balance.js';
 import type { InstanceMessage, InstanceReport, InstanceStatus } from './status.js';
 
 /*
@@ -26,6 +27,8 @@ export interface Children {
   /** Resolves when each has given a sign of life, or ended without one. */
   readonly settled: () => Promise<void>;
   readonly status: () => readonly InstanceStatus[];
+  /** What those that have ended had done, as far as they had told. */
+  readonly earlier: () => Balance;
   /** Asks all to end, kills after `grace` milliseconds, resolves when none is left. */
   readonly stop: (grace: number) => Promise<void>;
   /** Ends and replaces one after the other, so that the others go on meanwhile. */
@@ -59,6 +62,7 @@ interface Slot {
 export function createChildren(options: ChildrenOptions): Children {
   const { logger, now } = options;
   let ending = false;
+  let earlier = emptyBalance;
   const slots: Slot[] = Array.from({ length: options.count }, (_, index) => ({
     number: index + 1,
     process: undefined,
@@ -114,6 +118,7 @@ export function createChildren(options: ChildrenOptions): Children {
 
   const ended = (slot: Slot, status: number | null, signal: NodeJS.Signals | null): void => {
     slot.process = undefined;
+    if (slot.report !== undefined) earlier = addBalances([earlier, ofTheDead(slot.report.balance)]);
     slot.report = undefined;
     if (ending || slot.leaving) return become(slot, 'stopped');
     if (options.once && status === 0) {
@@ -187,6 +192,7 @@ export function createChildren(options: ChildrenOptions): Children {
         restarts: slot.restarts,
         report: slot.report,
       })),
+    earlier: () => earlier,
     stop: async (grace) => {
       ending = true;
       clearInterval(watching);
@@ -205,8 +211,10 @@ export function createChildren(options: ChildrenOptions): Children {
   };
 }
 
-/** Why an instance that runs is not well: a connection that is not there. */
+/** Why an instance that runs is not well: a connection that is not there, or counts that do not add up. */
 function troubleOf(report: InstanceReport | undefined): string {
   const bad = Object.entries(report?.connections ?? {}).find(([, { state }]) => state !== 'connected');
-  return bad === undefined ? '' : `${bad[0]} connection ${bad[1].state}: ${bad[1].reason}`;
+  if (bad !== undefined) return `${bad[0]} connection ${bad[1].state}: ${bad[1].reason}`;
+  const [difference] = report?.differences ?? [];
+  return difference === undefined ? '' : `the balance does not add up: ${difference}`;
 }

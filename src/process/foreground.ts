@@ -7,7 +7,7 @@ import { removeAbandoned } from './abandoned.js';
 import type { OpenKit, Surroundings } from './kit.js';
 import { resetIfAsked } from './reset.js';
 import { reportOf } from './instance-report.js';
-import type { Balance } from '../flow/balance.js';
+import { type Balance, emptyBalance } from '../flow/balance.js';
 import { runComponent } from './run.js';
 import type { ConfigurationStatus, InstanceReport } from './status.js';
 import type { Tally } from './tally.js';
@@ -60,8 +60,8 @@ export async function runForeground(
       {
         stop: ending,
         failFast: true,
-        running: (kit, balance) => {
-          report = () => reportOf(kit, balance, options.tally);
+        running: (kit, account) => {
+          report = () => reportOf(kit, account, options.tally);
           options.running(kit);
         },
       },
@@ -125,6 +125,7 @@ const statusOf = (
   pid: process.pid,
   started,
   retries: waiting,
+  earlier: emptyBalance,
   instances: [
     { number: 0, state: 'running', reason: '', pid: process.pid, since: started, restarts: 0, report },
   ],

@@ -1,20 +1,17 @@
 import type { OpenKit } from './kit.js';
-import type { Balance } from '../flow/balance.js';
+import type { Account } from './run.js';
 import type { InstanceReport } from './status.js';
 import type { Tally } from './tally.js';
 
 /** How a process that works is doing; asks the broker how much waits in the queue. */
-export async function reportOf(
-  kit: OpenKit,
-  balance: () => Balance,
-  tally: () => Tally,
-): Promise<InstanceReport> {
+export async function reportOf(kit: OpenKit, account: Account, tally: () => Tally): Promise<InstanceReport> {
   const consumer = kit.opened();
   const ready = await consumer?.ready();
   const { lastDone, bytes } = tally();
   return {
     pid: process.pid,
-    balance: balance(),
+    balance: account.balance(),
+    differences: await account.differences(),
     connections: Object.fromEntries(
       Object.entries(kit.brokers.status()).map(([purpose, { state, reason, place }]) => [
         purpose,

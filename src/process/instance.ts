@@ -3,12 +3,12 @@ import { FatalError, messageOf } from '../errors.js';
 import { connectStore } from '../store/remote-store.js';
 import { reportOf } from './instance-report.js';
 import type { OpenKit, Surroundings } from './kit.js';
-import type { Balance } from '../flow/balance.js';
-import { runComponent } from './run.js';
+import { describeBalance } from '../flow/balance.js';
+import { type Account, runComponent } from './run.js';
 import { tellParent } from './parent.js';
 import { untilSignal } from './signals.js';
 import type { InstanceMessage } from './status.js';
-import { keepingText } from './summary.js';
+import { keepingText, waitingText } from './summary.js';
 import { type Tally, createTally } from './tally.js';
 
 /** Milliseconds between two signs of life. */
@@ -26,7 +26,7 @@ export async function runAsInstance(
   config: Config,
   around: Omit<Surroundings, 'store' | 'watcher'>,
   reopenLog: () => void,
-): Promise<Balance> {
+): Promise<void> {
   const { logger } = around;
   const signals = untilSignal({ hangUp: reopenLog });
   const store = await connectStore(around.state);
@@ -34,20 +34,26 @@ export async function runAsInstance(
   const onDisconnect = (): void => orphaned.abort(new FatalError('the supervisor is gone'));
   process.once('disconnect', onDisconnect);
   const counting = createTally(around.now);
+  let last = async (): Promise<void> => undefined;
   const pulse = startPulse((thrown) => logger.debug(`no sign of life: ${messageOf(thrown)}`));
   try {
-    return await runComponent(
+    const balance = await runComponent(
       config,
       { ...around, store, watcher: counting.watcher },
       {
         stop: AbortSignal.any([signals.stop, store.lost, orphaned.signal]),
         failFast: false,
-        running: (kit, balance) => {
+        running: (kit, account) => {
           logger.info(keepingText(config, kit.plan, around.state));
-          pulse.begin(() => tell(kit, balance, counting.tally));
+          last = () => tell(kit, account, counting.tally);
+          pulse.begin(last);
         },
       },
     );
+    const { waiting } = await store.retries.size().catch(() => ({ waiting: 0 }));
+    logger.info(`ended; balance: ${describeBalance(balance)}${waitingText(waiting)}`);
+    // The supervisor keeps the sum of those that have ended.
+    await last().catch((thrown: unknown) => logger.debug(`no last word: ${messageOf(thrown)}`));
   } finally {
     pulse.end();
     process.off('disconnect', onDisconnect);
@@ -56,8 +62,8 @@ export async function runAsInstance(
   }
 }
 
-async function tell(kit: OpenKit, balance: () => Balance, tally: () => Tally): Promise<void> {
-  await tellSupervisor({ kind: 'report', report: await reportOf(kit, balance, tally) });
+async function tell(kit: OpenKit, account: Account, tally: () => Tally): Promise<void> {
+  await tellSupervisor({ kind: 'report', report: await reportOf(kit, account, tally) });
 }
 
 /** Repeats something, never twice at a time. */

@@ -17,6 +17,7 @@ import type { Credential } from '../transport/transport.js';
 import { openTransports } from '../transport/registry.js';
 import { bindingsFile } from './bindings-file.js';
 import { type Brokers, openBrokers, reportRoute } from './brokers.js';
+import { type DoorCounts, createDoor } from './door.js';
 import { planQueue, wantedBindings } from './queue-plan.js';
 
 /** Milliseconds for removing the queue of a dry run. */
@@ -54,6 +55,8 @@ export interface OpenKit extends Kit {
   readonly plan: QueuePlan | undefined;
   /** The consumer, once the recipe has asked for it. */
   readonly opened: () => QueueConsumer | undefined;
+  /** What came in and went out; undefined for programs without a queue. */
+  readonly door: () => DoorCounts | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -108,6 +111,8 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     }),
   );
   const consumer = once(() => brokers.consumer(required(plan, 'broker'), remembered));
+  const door = createDoor();
+  const counted = once(() => door.consumer(consumer.get()));
   const wantsReports = config.reporting.reportBack && consumed !== undefined && !rehearsal;
   const remembered = rehearsal ? undefined : bindingsFile(join(around.state, 'bindings.json'));
 
@@ -119,12 +124,12 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     brokerName: nameOf(consumed),
     postUser: posted?.user ?? user,
     postHost: posted?.host ?? nameOf(consumed),
-    consumer: consumer.get,
+    consumer: counted.get,
     publisher: () => (rehearsal ? rehearse(around.write) : brokers.publisher()),
     reporter: wantsReports
       ? { publisher: brokers.reporter(), route: reportRoute(brokers, config, user, isPumpUser(config, user)) }
       : undefined,
-    store: around.store,
+    store: { ...around.store, retries: door.retries(around.store.retries) },
     transports: transports.get,
     rootOf: roots.of,
     plugins,
@@ -137,6 +142,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     brokers,
     plan,
     opened: consumer.made,
+    door: () => (plan === undefined ? undefined : door.counts()),
     close: async () => {
       await transports.made()?.close();
       if (rehearsal && plan !== undefined) await forget(brokers, plan.name, logger);

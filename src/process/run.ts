@@ -3,10 +3,13 @@ import { componentNamed } from '../component/all.js';
 import type { Component } from '../component/component.js';
 import { refuseOptions, refuseUncalledHooks, withoutEffect } from '../component/refuse.js';
 import type { Config } from '../config/config.js';
-import type { Balance } from '../flow/balance.js';
 import { FatalError, RetryableError } from '../errors.js';
+import { type Balance, describeBalance } from '../flow/balance.js';
+import type { Flow } from '../flow/recipe.js';
+import { type Audit, createAudit, differences, finalDifferences } from './audit.js';
 import { exchangesOf } from './exchanges.js';
 import { type OpenKit, type Surroundings, openKit } from './kit.js';
+import { waitingText } from './summary.js';
 import { openTopology } from '../broker/topology.js';
 
 /** Milliseconds after which exchanges that are not seen to yet are no reason to keep silent. */
@@ -17,7 +20,13 @@ export interface RunOptions {
   /** Say at once that a broker refuses us, instead of waiting until somebody mends it. */
   readonly failFast: boolean;
   /** Told when the flow is about to start: status asks the kit. */
-  readonly running?: (kit: OpenKit, balance: () => Balance) => void;
+  readonly running?: (kit: OpenKit, account: Account) => void;
+}
+
+/** What became of the items, and what does not add up. */
+export interface Account {
+  readonly balance: () => Balance;
+  readonly differences: () => Promise<readonly string[]>;
 }
 
 /** Runs the flow of one configuration in this process until it ends, or until it is stopped. */
@@ -30,20 +39,47 @@ export async function runComponent(
   refuseUnavailable(config, component);
   const kit = await openKit(config, around, options.stop);
   try {
-    const flow = component.build(config, kit);
+    const housekeeping = { look: async (): Promise<void> => undefined };
+    const flow = component.build(config, {
+      ...kit,
+      watcher: withHousekeeping(kit, () => housekeeping.look()),
+    });
+    const audit = createAudit(() => differences(flow.balance(), kit.door()), kit.logger);
+    housekeeping.look = tellBalance(kit, flow, audit);
     for (const text of withoutEffect(config, component.withoutEffect)) kit.logger.warning(text);
     if (options.failFast) await meetBrokers(kit, config, options.stop);
     const declared = declareExchanges(kit, config, options.stop);
     // While that broker is away we are as good as running: whoever started us must not take us for hung.
     await Promise.race([declared, sleep(DECLARING, undefined, { ref: false })]);
-    options.running?.(kit, flow.balance);
+    options.running?.(kit, { balance: flow.balance, differences: audit.look });
     await declared;
     await flow.run(options.stop);
+    // Whoever has lost its store could give nothing back: the end of its connections does.
+    if (!(options.stop.reason instanceof FatalError))
+      await createAudit(() => finalDifferences(flow.balance(), kit.door()), kit.logger).look();
     if (config.running.once) requireConsumed(kit);
     return flow.balance();
   } finally {
     await kit.close();
   }
+}
+
+/** Among the settlers, something that looks at the counts with every round of housekeeping. */
+const withHousekeeping = ({ watcher }: OpenKit, look: () => Promise<void>): OpenKit['watcher'] => ({
+  ...watcher,
+  housekeep: look,
+});
+
+/** One line in the log when something has changed since the last. */
+function tellBalance({ logger, store }: OpenKit, flow: Flow, audit: Audit): () => Promise<void> {
+  let told = describeBalance(flow.balance());
+  return async () => {
+    await audit.look();
+    const text = describeBalance(flow.balance());
+    if (text === told) return;
+    told = text;
+    logger.info(`balance: ${text}${waitingText((await store.retries.size()).waiting)}`);
+  };
 }
 
 /** An empty queue means nothing when the queue is not bound as it should be: who runs once must hear of it. */

@@ -5,6 +5,8 @@ import type { Balance } from '../flow/balance.js';
 export interface InstanceReport {
   readonly pid: number;
   readonly balance: Balance;
+  /** What does not add up, in words. */
+  readonly differences: readonly string[];
   /** By purpose: consume, post, record. */
   readonly connections: Readonly<Record<string, Pick<ConnectionStatus, 'state' | 'reason' | 'place'>>>;
   /** Name of the queue; undefined for programs without one. */
@@ -47,5 +49,7 @@ export interface ConfigurationStatus {
   readonly started: number;
   /** Entries of the retry list. */
   readonly retries: number;
+  /** Of the instance processes that have ended since the start. */
+  readonly earlier: Balance;
   readonly instances: readonly InstanceStatus[];
 }

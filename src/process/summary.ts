@@ -13,11 +13,14 @@ export function endText(tally: Tally, balance: Balance, seconds: number, waiting
     `${tally.files} files, ${bytesText(tally.bytes)} in ${seconds.toFixed(1)} s`,
     `${rate >= 100 ? rate.toFixed(0) : rate.toFixed(1)} files/s, ${bytesText(speed)}/s`,
     `${balance.refused + balance.failed} failures`,
-    ...(waiting > 0 ? [`${waiting} waiting to be tried again`] : []),
-    describeBalance(balance),
+    `${describeBalance(balance)}${waitingText(waiting)}`,
   ];
   return parts.join('; ');
 }
+
+/** What a balance leaves open: entries of the retry list. */
+export const waitingText = (waiting: number): string =>
+  waiting === 0 ? '' : `; ${waiting} waiting to be tried again`;
 
 /** What is kept, where, and how long: said at the start, so that nobody finds out by losing it. */
 export function keepingText(config: Config, plan: QueuePlan | undefined, state: string): string {

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Config } from '../config/config.js';
 import { FatalError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
+import { type Balance, addBalances, describeBalance } from '../flow/balance.js';
 import { becomeOwner } from '../store/owner.js';
 import { type Children, createChildren } from './children.js';
 import { removeAbandoned } from './abandoned.js';
@@ -47,6 +48,8 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
       allDone: () => finish(),
     });
   let children = childrenOf(config);
+  /** What the children of earlier configurations have done. */
+  const before: Balance[] = [];
 
   const reload = async (): Promise<{ reloaded: boolean; reason?: string }> => {
     options.reopenLog();
@@ -68,6 +71,7 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
     } else {
       await children.stop(STOP_GRACE);
       if (isStopping) return;
+      before.push(children.earlier());
       children = childrenOf(next);
       children.start();
     }
@@ -86,6 +90,7 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
         pid: process.pid,
         started,
         retries: (await owner?.store.retries.size())?.waiting ?? 0,
+        earlier: addBalances([...before, children.earlier()]),
         instances: children.status(),
       }),
       stop: async () => {
@@ -118,6 +123,6 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
   } finally {
     signals.cancel();
     await owner.close();
-    logger.info('stopped');
+    logger.info(`stopped; balance: ${describeBalance(addBalances([...before, children.earlier()]))}`);
   }
 }

@@ -38,7 +38,7 @@ export const permissions: Readonly<Record<string, Permission>> = {
   process: {
     any: ['component', 'flow', 'config', 'broker', 'transport', 'store', 'plugin', 'checksum', 'file'],
   },
-  action: { any: ['process', 'config', 'broker', 'component'] },
+  action: { any: ['process', 'config', 'broker', 'component', 'flow'] },
   cli: { any: ['action', 'config', 'component', 'process'] },
   quickstart: { any: ['action', 'cli', 'process', 'config', 'broker'] },
 };

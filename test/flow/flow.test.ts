@@ -72,6 +72,7 @@ describe('flow', () => {
     ]);
     expect(flow.balance()).toEqual({
       taken: 6,
+      retried: 0,
       inHand: 0,
       done: { '201': 1, '304': 1 },
       dropped: 1,
@@ -211,6 +212,8 @@ describe('flow', () => {
       .settling(end);
     await expect(flow.run(new AbortController().signal)).rejects.toThrow('store lost');
     expect(end.ends.map(([job]) => job.n)).toEqual([0]);
+    // It adds up all the same: the end of this process gives the item back.
+    expect(flow.balance()).toMatchObject({ taken: 2, done: { '201': 1 }, handedBack: 1, inHand: 0 });
   });
 
   it('hands an item back when a settler fails, and runs no later settler with the lost outcome', async () => {

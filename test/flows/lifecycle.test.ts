@@ -37,7 +37,9 @@ interface StatusRow {
   readonly instances: { readonly running: number; readonly expected: number };
   readonly retries: number;
   readonly last_transfer: string | null;
-  readonly balance: Readonly<Record<string, number>>;
+  readonly balance: Readonly<Record<string, unknown>>;
+  readonly differences: readonly string[];
+  readonly per_instance: readonly { number: number; balance: Readonly<Record<string, unknown>> }[];
   readonly reason: string;
   readonly details: { readonly pid: number; readonly instances: readonly { readonly pid: number }[] } | null;
 }
@@ -82,6 +84,23 @@ describe('a daemon', () => {
     expect(await readFile(join(user.home, 'got', 'a.txt'), 'utf8')).toBe('aaa');
     const { row } = await statusOf();
     expect(row).toMatchObject({ instances: { running: 2, expected: 2 }, retries: 0, reason: '' });
+    expect(row.balance).toEqual({
+      taken: 1,
+      received: 1,
+      retried: 0,
+      done: 1,
+      done_by_code: { '201': 1 },
+      dropped: 0,
+      refused: 0,
+      failed: 0,
+      handed_back: 0,
+      in_hand: 0,
+      waiting: 0,
+    });
+    expect(row.differences).toEqual([]);
+    expect(row.per_instance.map(({ number, balance }) => [number, balance['taken']].join()).sort()).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^[12],0$/), expect.stringMatching(/^[12],1$/)]),
+    );
     const pids = [row.details?.pid ?? 0, ...(row.details?.instances.map(({ pid }) => pid) ?? [])];
     expect(pids.filter(isAlive)).toHaveLength(3);
 
@@ -99,8 +118,11 @@ describe('a daemon', () => {
     const table = await user.run('sr_subscribe', ['status']);
     expect(table.code).toBe(0);
     expect(table.stdout).toMatch(
-      /^dd +running +2\/2 +0 +0 +0 +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +1 taken = 1 done$/m,
+      /^dd +running +2\/2 +0 +0 +0 +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +1 taken = 1 done \(201: 1\)$/m,
     );
+    const named = await user.run('sr_subscribe', ['status', 'dd']);
+    expect(named.stdout).toMatch(/^ {2}instance [12] +running .* 1 taken = 1 done \(201: 1\)$/m);
+    expect(named.stdout).toMatch(/^ {2}instance [12] +running .* 0 taken = 0 done$/m);
 
     const began = Date.now();
     const stopped = await user.run('sr_subscribe', ['stop', 'dd']);

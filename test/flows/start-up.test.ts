@@ -41,7 +41,7 @@ describe('what is loaded', () => {
     const { code, packages, folders } = await loadedBy('sr_subscribe', ['status']);
     expect(code).toBe(3);
     expect(packages).toEqual([]);
-    expect(folders.sort()).toEqual(['action', 'cli', 'config', 'process', 'store']);
+    expect(folders.sort()).toEqual(['action', 'cli', 'config', 'flow', 'process', 'store']);
   });
 
   it('by the post of one file: the AMQP library alone', async () => {

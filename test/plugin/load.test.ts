@@ -135,6 +135,7 @@ describe('loadPlugins', () => {
 
 const balance: Balance = {
   taken: 3,
+  retried: 0,
   inHand: 1,
   done: { '201': 2 },
   dropped: 0,

@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
+import { describeBalance, emptyBalance } from '../../src/flow/balance.js';
 import { silentLogger } from '../../src/logger.js';
 import { type Children, type ChildrenOptions, createChildren } from '../../src/process/children.js';
 import type { InstanceReport } from '../../src/process/status.js';
 import { eventually } from '../servers/rabbitmq.js';
 
-const report = (connection = 'connected'): InstanceReport => ({
+const report = (connection = 'connected', balance = emptyBalance): InstanceReport => ({
   pid: 1,
-  balance: { taken: 0, inHand: 0, done: {}, dropped: 0, refused: 0, failed: 0, handedBack: 0 },
+  balance,
+  differences: [],
   connections: { consume: { state: connection as 'connected', reason: 'no route', place: '' } },
   unacknowledged: 0,
   bytes: 0,
@@ -99,6 +101,21 @@ describe('the instances of a configuration', () => {
     const before = of.status()[0]?.pid;
     await eventually('it was replaced', () => (of.status()[0]?.restarts ?? 0) > 0);
     expect(of.status()[0]?.pid).not.toBe(before);
+  });
+
+  it('leave behind what they had done when they die, what they had in hand as handed back', async () => {
+    const done = { ...emptyBalance, taken: 5, inHand: 2, done: { '201': 3 } };
+    const of = make((_number, start) =>
+      start === 1
+        ? says({ kind: 'report', report: report('connected', done) }) +
+          'setTimeout(() => process.exit(1), 50)'
+        : alive + forever,
+    );
+    of.start();
+    await of.settled();
+    await eventually('it has ended', () => states(of)[0] !== 'running');
+    expect(of.earlier()).toEqual({ ...done, inHand: 0, handedBack: 2 });
+    expect(describeBalance(of.earlier())).toBe('5 taken = 3 done (201: 3) + 2 handed back');
   });
 
   it('end by force when they do not end by themselves', async () => {
