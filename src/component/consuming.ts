@@ -85,6 +85,7 @@ export const fetchOptions = (config: Config): FetchOptions => {
     mode: transfer.chmod === 0 ? undefined : transfer.chmod,
     directoryMode: transfer.chmodDir,
     flush: transfer.durability === 'power',
+    sizeMax: transfer.fileSizeMax === 0 ? Number.POSITIVE_INFINITY : transfer.fileSizeMax,
   };
 };
 

@@ -13,6 +13,7 @@ import type { Logger } from '../logger.js';
 import { type Wanted, loadPlugins } from '../plugin/load.js';
 import { loadNameScripts } from '../plugin/name-script.js';
 import type { Store } from '../store/store.js';
+import type { Addresses } from '../transport/guarded-connect.js';
 import type { Credential } from '../transport/transport.js';
 import { openTransports } from '../transport/registry.js';
 import { bindingsFile } from './bindings-file.js';
@@ -47,6 +48,8 @@ export interface Surroundings {
   readonly watcher: Kit['watcher'];
   readonly failures: Kit['failures'];
   readonly paths: Kit['paths'];
+  /** Replaced only by tests. */
+  readonly addresses?: Addresses;
 }
 
 export interface OpenKit extends Kit {
@@ -104,10 +107,12 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
         timeout: config.transfer.timeout * 1000,
         connections: config.running.lanes,
         tlsRigour: config.queue.tlsRigour === 'medium' ? 'normal' : config.queue.tlsRigour,
+        redirectPrivate: config.transfer.redirectPrivate,
       },
       credentialOf: (url) => credentials.site(config.withPassword(url)),
       logger,
       kbytesPerSecond: config.transfer.kbytesPs,
+      ...(around.addresses === undefined ? {} : { addresses: around.addresses }),
     }),
   );
   const consumer = once(() => brokers.consumer(required(plan, 'broker'), remembered));

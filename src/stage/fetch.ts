@@ -34,6 +34,8 @@ export interface FetchOptions {
   readonly directoryMode: number | undefined;
   /** Results must survive a power failure. */
   readonly flush: boolean;
+  /** Bytes that a file may have at most. */
+  readonly sizeMax: number;
 }
 
 /** What came over the wire, standing under its private name. */
@@ -64,6 +66,8 @@ export function fetch(
       if (item.present)
         return { bytes: 0, sum: change.sum, result: item.repeated ? againResult : movedResult };
       if (change.parts !== undefined && change.parts.method !== '1') throw blockRefused(change.parts.method);
+      const size = change.parts === undefined ? undefined : fileSize(change.parts);
+      refuseSize(item, size, options);
       const root = rootOf(item.target);
       if (await isAlreadyHere(item, root, stop)) {
         return { bytes: 0, sum: change.sum, result: { code: 201, text: 'Linked' } };
@@ -74,7 +78,7 @@ export function fetch(
         options,
         transports,
         sum: change.sum,
-        size: change.parts === undefined ? undefined : fileSize(change.parts),
+        size,
         lastAttempt: item.retry === undefined ? options.attempts : 1,
       };
       return attempt((number) => once(job, number, stop), { attempts: job.lastAttempt, stop }).then(
@@ -88,6 +92,13 @@ export function fetch(
       );
     },
   };
+}
+
+/** A file may come without a size, or with a wrong one; in no case may it fill the disk. */
+function refuseSize({ subject }: Compared, bytes: number | undefined, { sizeMax }: FetchOptions): void {
+  if (bytes === undefined || bytes <= sizeMax) return;
+  const file = `${subject.baseUrl} ${subject.relPath}`;
+  throw new PermanentError(499, `${file} is larger than file_size_max allows: ${bytes} of ${sizeMax} bytes`);
 }
 
 /** What fetching adds to an item. */
@@ -167,6 +178,7 @@ async function receiveLocal(job: Job, source: string, stop: AbortSignal): Promis
     const file = await openInside(root, inflight.relPath);
     try {
       const stat = await file.stat();
+      refuseSize(item, stat.size, options);
       if (size !== undefined && stat.size !== size) throw lengthDiffers(job, stat.size);
       const algorithm = contentAlgorithm(job.sum);
       const value = algorithm && (await digestOfFile(file, algorithm, { stop })).value;
@@ -188,9 +200,13 @@ async function receiveLocal(job: Job, source: string, stop: AbortSignal): Promis
 
 async function receiveBytes(job: Job, download: Download): Promise<Received> {
   const { item, size } = job;
-  if (size !== undefined && download.size !== undefined && download.size !== size) {
+  try {
+    refuseSize(item, download.size, job.options);
+    if (size !== undefined && download.size !== undefined && download.size !== size)
+      throw lengthDiffers(job, download.size);
+  } catch (thrown) {
     await decline(download);
-    throw lengthDiffers(job, download.size);
+    throw thrown;
   }
   const inflight = await openFor(job, download);
   const algorithm = contentAlgorithm(job.sum);
@@ -200,6 +216,7 @@ async function receiveBytes(job: Job, download: Download): Promise<Received> {
       if (size !== undefined && inflight.size() + chunk.length > size) {
         throw lengthDiffers(job, inflight.size() + chunk.length);
       }
+      refuseSize(item, inflight.size() + chunk.length, job.options);
       const written = inflight.write(chunk);
       const hashed = digest?.update(chunk);
       // Both at once, so that neither can fail unheard while the other is awaited.

@@ -14,28 +14,45 @@ export interface Trail {
   readonly url: URL;
   /** The credentials of the site may be sent: once another origin had its say they stay at home, even if it sends us back. */
   readonly isHome: boolean;
+  /** Once a public server had its say, no address may be asked that is not public. */
+  readonly publicOnly: boolean;
   readonly hops: number;
 }
 
+type Answered = Pick<Dispatcher.ResponseData, 'headers'> & { readonly status: number };
+
 /** The beginning of the way. */
-export const trailFrom = (first: URL): Trail => ({ first, url: first, isHome: true, hops: 0 });
+export const trailFrom = (first: URL): Trail => ({
+  first,
+  url: first,
+  isHome: true,
+  publicOnly: false,
+  hops: 0,
+});
 
 /** An answer with this status names another place. */
 export const isRedirect = (status: number): boolean => redirects.has(status);
 
 /**
- * The next place to ask, as an answer with a redirect names it: what may be sent where is decided here. Throws
+ * The next place to ask, as an answer with a redirect names it: what may be sent where is decided here. `fromPublic`: the
+ * answer came from a public address, and such a one has no say about the machines of this network. Throws
  * PermanentError for a place that is refused, RetryableError when the way is too long.
  */
-export function nextOf(trail: Trail, status: number, headers: Dispatcher.ResponseData['headers']): Trail {
-  const { first, url, isHome, hops } = trail;
+export function nextOf(trail: Trail, { status, headers }: Answered, fromPublic: boolean): Trail {
+  const { first, url, isHome, publicOnly, hops } = trail;
   const next = redirectTarget(status, headers, url);
   if (hops === mostRedirects)
     throw new RetryableError(`${shown(first)} redirected more than ${mostRedirects} times`);
-  return { first, url: next, isHome: isHome && next.origin === first.origin, hops: hops + 1 };
+  return {
+    first,
+    url: next,
+    isHome: isHome && next.origin === first.origin,
+    publicOnly: publicOnly || fromPublic,
+    hops: hops + 1,
+  };
 }
 
-function redirectTarget(status: number, headers: Dispatcher.ResponseData['headers'], url: URL): URL {
+function redirectTarget(status: number, headers: Answered['headers'], url: URL): URL {
   const location = single(headers, 'location');
   let target: URL;
   try {

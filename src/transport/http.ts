@@ -3,6 +3,7 @@ import { PermanentError, systemCode } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { bodyData, type Answer } from './http-body.js';
 import { planBody, single, type BodyPlan } from './http-answer.js';
+import { systemAddresses } from './guarded-connect.js';
 import { httpError, shown } from './http-error.js';
 import { isRedirect, nextOf, trailFrom } from './http-redirect.js';
 import { openOrigins, type Lease, type Origins } from './origins.js';
@@ -27,8 +28,8 @@ interface Final extends Answer {
 }
 
 /** Opens the transport for `http:` and `https:`. Connections are kept and shared by all sessions. */
-export function openHttp(limits: TransferLimits, logger: Logger): Transport {
-  const origins = openOrigins(limits);
+export function openHttp(limits: TransferLimits, logger: Logger, addresses = systemAddresses): Transport {
+  const origins = openOrigins(limits, addresses);
   return {
     open: async (site) => openSite(site, origins, limits, logger),
     close: origins.close,
@@ -129,14 +130,14 @@ async function follow(
   { origins, limits, stop }: Setting,
 ): Promise<Final> {
   for (let trail = trailFrom(first); ;) {
-    const { url, isHome } = trail;
-    const lease = await origins.lease(url.origin, stop);
+    const { url, isHome, publicOnly } = trail;
+    const lease = await origins.lease(url.origin, stop, publicOnly);
     const guard = watch(stop, limits.timeout, shown(url));
     try {
       const answer = await request(url, { ...range, ...(isHome ? secret : {}) }, lease, guard);
       if (!isRedirect(answer.status)) return answer;
       await waste(answer);
-      trail = nextOf(trail, answer.status, answer.headers);
+      trail = nextOf(trail, answer, lease.isPublic() && limits.redirectPrivate !== true);
     } catch (error) {
       guard.end();
       lease.release();

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
-import { Pool } from 'undici';
+import { type buildConnector, Pool } from 'undici';
 import { RetryableError } from '../errors.js';
+import { type Addresses, guardedConnector } from './guarded-connect.js';
 import type { TransferLimits } from './transport.js';
 
 /** Idle sockets are given up after this time unless the server promises more: before a server closes them (5 s). */
@@ -16,19 +17,31 @@ const mostOrigins = 128;
 /** The right to use one connection to an origin. */
 export interface Lease {
   readonly pool: Pool;
+  /** Some connection to this origin leads, or led, to a public address; also while there is none yet. */
+  readonly isPublic: () => boolean;
   /** Gives the connection back; harmless when repeated. */
   readonly release: () => void;
 }
 
 /** Connections to web servers, by origin. */
 export interface Origins {
-  /** Waits for a free connection, for as long as `stop` allows. Throws RetryableError when stopped. */
-  readonly lease: (origin: string, stop: AbortSignal) => Promise<Lease>;
+  /**
+   * Waits for a free connection, for as long as `stop` allows. Throws RetryableError when stopped. With `publicOnly`,
+   * requests to an address that is not public fail with PermanentError before anything is sent there.
+   */
+  readonly lease: (origin: string, stop: AbortSignal, publicOnly?: boolean) => Promise<Lease>;
   readonly close: () => Promise<void>;
+}
+
+/** Where the connections to an origin lead. */
+interface Reach {
+  known: boolean;
+  public: boolean;
 }
 
 interface Origin {
   readonly pool: Pool;
+  readonly reach: Reach;
   used: number;
   readonly waiting: Set<() => void>;
   idle: NodeJS.Timeout | undefined;
@@ -38,7 +51,7 @@ interface Origin {
  * One Pool per origin. We count connections ourselves: a request that waits inside the Pool cannot be told from one
  * that a silent server does not answer.
  */
-export function openOrigins(limits: TransferLimits): Origins {
+export function openOrigins(limits: TransferLimits, addresses: Addresses): Origins {
   const origins = new Map<string, Origin>();
   const connections = Math.max(1, limits.connections);
 
@@ -55,15 +68,25 @@ export function openOrigins(limits: TransferLimits): Origins {
       return;
     }
   };
-  const find = (name: string): Origin => {
+  const find = (name: string, url: string, publicOnly: boolean): Origin => {
     const known = origins.get(name);
     if (known !== undefined) {
       clearTimeout(known.idle);
       return known;
     }
     makeRoom();
+    const reach: Reach = { known: false, public: false };
+    const connect = guardedConnector(connectOptions(limits), {
+      addresses,
+      publicOnly,
+      onConnected: (isPublic) => {
+        reach.known = true;
+        reach.public ||= isPublic;
+      },
+    });
     const made: Origin = {
-      pool: openPool(name, limits, connections),
+      pool: openPool(url, connect, connections),
+      reach,
       used: 0,
       waiting: new Set(),
       idle: undefined,
@@ -75,6 +98,7 @@ export function openOrigins(limits: TransferLimits): Origins {
     let held = true;
     return {
       pool: origin.pool,
+      isPublic: () => origin.reach.public || !origin.reach.known,
       release: () => {
         if (!held) return;
         held = false;
@@ -93,10 +117,12 @@ export function openOrigins(limits: TransferLimits): Origins {
   };
 
   return {
-    lease: async (name, stop) => {
-      const origin = find(name);
+    lease: async (url, stop, publicOnly = false) => {
+      // Never the same connections for both: one that is kept was perhaps made under the other rule.
+      const name = publicOnly ? `public ${url}` : url;
+      const origin = find(name, url, publicOnly);
       if (origin.used < connections) origin.used += 1;
-      else await turn(origin.waiting, stop, name);
+      else await turn(origin.waiting, stop, url);
       return give(name, origin);
     },
     close: async () => {
@@ -121,8 +147,18 @@ const turn = (waiting: Set<() => void>, stop: AbortSignal, name: string): Promis
     else waiting.add(go);
   });
 
+/** A connection that takes longer is not worth waiting for, however patient `timeout` is with a slow answer. */
+const longestConnect = 20_000;
+
+const connectOptions = ({ timeout, tlsRigour }: TransferLimits) => ({
+  timeout: timeout === 0 ? 0 : Math.min(timeout, longestConnect),
+  allowH2: false,
+  rejectUnauthorized: tlsRigour !== 'lax',
+  ...(tlsRigour === 'strict' ? { minVersion: 'TLSv1.2' as const } : {}),
+});
+
 /** Time limits are ours (see watch.ts): the library's own stop counting while a reader is slow. */
-const openPool = (origin: string, limits: TransferLimits, connections: number): Pool =>
+const openPool = (origin: string, connect: buildConnector.connector, connections: number): Pool =>
   new Pool(origin, {
     connections,
     pipelining: 1,
@@ -130,11 +166,7 @@ const openPool = (origin: string, limits: TransferLimits, connections: number): 
     keepAliveMaxTimeout: longestKeepAlive,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connectTimeout: limits.timeout,
     maxHeaderSize: 32 * 1024,
     allowH2: false,
-    connect: {
-      rejectUnauthorized: limits.tlsRigour !== 'lax',
-      ...(limits.tlsRigour === 'strict' ? { minVersion: 'TLSv1.2' } : {}),
-    },
+    connect,
   });

@@ -1,5 +1,6 @@
 import { PermanentError } from '../errors.js';
 import type { Logger } from '../logger.js';
+import type { Addresses } from './guarded-connect.js';
 import { openPool } from './pool.js';
 import { openRate, type Rate } from './rate.js';
 import type { Credential, Session, TransferLimits, Transport, Transports } from './transport.js';
@@ -11,6 +12,8 @@ export interface TransportOptions {
   readonly logger: Logger;
   /** Bandwidth limit of this process in KiB/s; 0 or absent for none. */
   readonly kbytesPerSecond?: number;
+  /** Replaced only by tests. */
+  readonly addresses?: Addresses;
 }
 
 /** One row per transport: its schemes, and how to load it. Nothing is loaded before it is needed. */
@@ -20,7 +23,8 @@ const transports: readonly {
 }[] = [
   {
     schemes: ['http', 'https'],
-    load: async ({ limits, logger }) => (await import('./http.js')).openHttp(limits, logger),
+    load: async ({ limits, logger, addresses }) =>
+      (await import('./http.js')).openHttp(limits, logger, addresses),
   },
   { schemes: ['file'], load: async ({ limits }) => (await import('./file.js')).openFiles(limits) },
 ];

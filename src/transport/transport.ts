@@ -64,4 +64,6 @@ export interface TransferLimits {
   /** Connections to one server at most. */
   readonly connections: number;
   readonly tlsRigour: 'lax' | 'normal' | 'strict';
+  /** A public server may redirect to an address that is not public. */
+  readonly redirectPrivate?: boolean;
 }

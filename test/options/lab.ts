@@ -19,6 +19,7 @@ import { createTally, type Tally } from '../../src/process/tally.js';
 import { textLogger } from '../../src/process/log.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
+import type { Addresses } from '../../src/transport/guarded-connect.js';
 
 export type Name = 'post' | 'subscribe' | 'report';
 
@@ -39,6 +40,8 @@ export interface Given {
   /** Ends a program that would go on: called when it is at work. */
   readonly until?: (run: { readonly store: Store }) => Promise<void>;
   readonly store?: Store;
+  /** Which addresses are public: none of loopback is, and no test may go further. */
+  readonly addresses?: Addresses;
 }
 
 /** What a run did. */
@@ -183,6 +186,7 @@ async function work(config: Config, given: Given, places: Places): Promise<Ran> 
       colour: (_code, text) => text,
       watcher: counting.watcher,
       failures,
+      ...(given.addresses === undefined ? {} : { addresses: given.addresses }),
       paths: (given.paths ?? []).map((path) => (path.includes('/') ? path : join(places.source, path))),
     },
     stop.signal,

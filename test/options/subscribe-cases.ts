@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { fetchOptions } from '../../src/component/consuming.js';
 import type { Store } from '../../src/store/store.js';
+import { systemAddresses } from '../../src/transport/guarded-connect.js';
 import { rightBody, startOddServer } from '../servers/odd-http-server.js';
 import { type Lab, type Message, type Ran, headersOf, md5, pubTime } from './lab.js';
 import { type Case, onOneItem, passed, traces, tracing } from './shared-cases.js';
@@ -150,6 +151,37 @@ const transfer: Readonly<Record<string, Case>> = {
       expect(waiting).toBe(1);
       expect(log).toMatch(/0\.2 s|200 ms/);
     }),
+  file_size_max: async (lab) =>
+    withServer(async ({ url, requests }) => {
+      const announced = onServer(url, 'right/announced');
+      const silent = { ...onServer(url, 'short-chunked/silent'), headers: {} };
+      const codes = async (...lines: string[]): Promise<string[]> =>
+        (await lab.run('subscribe', lines, { messages: [announced, silent] })).records.map(
+          (record) => / (\d{3}) /.exec(bodyOf(record))?.[1] ?? '',
+        );
+      expect(await codes('file_size_max 39')).toEqual(['499', '499']);
+      expect(requests.map(({ path }) => path)).toEqual(['/short-chunked/silent']);
+      expect(there(lab, 'announced') || there(lab, 'silent')).toBe(false);
+      expect(await codes('file_size_max 40')).toEqual(['499', '201']);
+      expect(await codes()).toEqual(['201', '201']);
+    }),
+  redirect_private: async (lab) => {
+    const [here, inside] = [await startOddServer(), await startOddServer('127.0.0.2')];
+    const target = encodeURIComponent(encodeURIComponent(`${inside.url}right/x`));
+    const message = { ...onServer(here.url, `to/${target}`), headers: {} };
+    const addresses = { ...systemAddresses, isPublic: (address: string) => address === '127.0.0.1' };
+    const recordOf = async (...lines: string[]): Promise<string> =>
+      bodyOf((await lab.run('subscribe', lines, { messages: [message], addresses })).records[0]);
+    try {
+      expect(await recordOf()).toContain(' 499 ');
+      expect(inside.requests).toEqual([]);
+      expect(await recordOf('redirect_private on')).toContain(' 201 ');
+      expect(inside.requests).toHaveLength(1);
+    } finally {
+      await here.stop();
+      await inside.stop();
+    }
+  },
   attempts: async (lab) =>
     withServer(async ({ url, requests }) => {
       await lab.run('subscribe', ['attempts 2'], {

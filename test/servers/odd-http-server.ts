@@ -102,8 +102,8 @@ const behaviours: Readonly<Record<string, Behaviour>> = {
   garbage: (request) => request.socket.end('this is not HTTP\r\n\r\n'),
 };
 
-/** Starts the server on a free port of loopback. */
-export async function startOddServer(): Promise<OddServer> {
+/** Starts the server on a free port of an address of loopback. */
+export async function startOddServer(address = '127.0.0.1'): Promise<OddServer> {
   const requests: OddServer['requests'] = [];
   const sockets = new Set<Socket>();
   let accepted = 0;
@@ -121,9 +121,9 @@ export async function startOddServer(): Promise<OddServer> {
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url: `http://${address}:${(server.address() as AddressInfo).port}/`,
     requests,
     connections: () => sockets.size,
     accepted: () => accepted,

@@ -24,6 +24,7 @@ const options: FetchOptions = {
   mode: undefined,
   directoryMode: undefined,
   flush: false,
+  sizeMax: Number.POSITIVE_INFINITY,
 };
 
 async function* of(...chunks: readonly string[]): AsyncIterable<Uint8Array> {

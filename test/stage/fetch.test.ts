@@ -54,6 +54,7 @@ const stage = (options: Partial<FetchOptions> = {}): ReturnType<typeof fetch> =>
     mode: undefined,
     directoryMode: undefined,
     flush: false,
+    sizeMax: Number.POSITIVE_INFINITY,
     ...options,
   });
 

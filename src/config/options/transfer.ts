@@ -76,6 +76,18 @@ export const transfer = group({
     components: [...movers, 'poll'],
     help: 'Longest wait for a connection or a buffer; 0 waits for ever.',
   }),
+  file_size_max: option({
+    type: size,
+    default: 0,
+    components: downloaders,
+    help: 'Largest file that is fetched; 0 is no limit.',
+  }),
+  redirect_private: option({
+    type: boolean,
+    default: false,
+    components: downloaders,
+    help: 'Let a public web server redirect to addresses that are not public.',
+  }),
   chmod: option({
     type: mode,
     default: 0,

@@ -1,0 +1,88 @@
+import { lookup as systemLookup, type LookupAddress } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { buildConnector } from 'undici';
+import { PermanentError } from '../errors.js';
+import { isPublicAddress } from './address.js';
+
+/** How names become addresses, and which of those are public. Replaced only by tests. */
+export interface Addresses {
+  readonly isPublic: (address: string) => boolean;
+  readonly lookup: LookupFunction;
+}
+
+export const systemAddresses: Addresses = {
+  isPublic: isPublicAddress,
+  lookup: (name, options, done) => {
+    systemLookup(name, options, done);
+  },
+};
+
+export interface Guard {
+  readonly addresses: Addresses;
+  /** Only public addresses may be connected to. */
+  readonly publicOnly: boolean;
+  /** Told of every connection that is made, whether it leads to a public address. */
+  readonly onConnected: (isPublic: boolean) => void;
+}
+
+/**
+ * Makes connections, and looks at the address that each one really leads to: a name is resolved once, and only by the
+ * connection itself, so it cannot mean one machine while it is judged and another one when it is used.
+ */
+export function guardedConnector(
+  options: buildConnector.BuildOptions,
+  guard: Guard,
+): buildConnector.connector {
+  const { addresses, publicOnly, onConnected } = guard;
+  const connect = buildConnector({
+    ...options,
+    lookup: publicOnly ? publicLookup(addresses) : addresses.lookup,
+  });
+  return (target, done) => {
+    const literal = target.hostname.replace(/^\[(.*)\]$/u, '$1');
+    // An address needs no lookup: it is judged before the first packet.
+    if (publicOnly && isIP(literal) !== 0 && !addresses.isPublic(literal)) {
+      process.nextTick(done, notPublic(target.hostname, literal), null);
+      return;
+    }
+    connect(target, (...[error, socket]) => {
+      if (error !== null) {
+        done(error, null);
+        return;
+      }
+      const isPublic = addresses.isPublic(socket.remoteAddress ?? '');
+      if (publicOnly && !isPublic) {
+        const found = socket.remoteAddress ?? 'nobody knows what';
+        socket.destroy();
+        done(notPublic(target.hostname, found), null);
+        return;
+      }
+      onConnected(isPublic);
+      done(null, socket);
+    });
+  };
+}
+
+/** Resolves names, and leaves out every address that is not public. */
+function publicLookup({ isPublic, lookup }: Addresses): LookupFunction {
+  return (name, options, done) => {
+    lookup(name, { ...options, all: true }, (error, found) => {
+      if (error !== null) {
+        done(error, [] as LookupAddress[]);
+        return;
+      }
+      const all = typeof found === 'string' ? [{ address: found, family: isIP(found) }] : found;
+      const [first, ...others] = all.filter(({ address }) => isPublic(address));
+      if (first === undefined) {
+        done(notPublic(name, all.map(({ address }) => address).join(', ')), [] as LookupAddress[]);
+      } else if (options.all === true) done(null, [first, ...others]);
+      else done(null, first.address, first.family);
+    });
+  };
+}
+
+const notPublic = (host: string, address: string): Error =>
+  new PermanentError(
+    499,
+    `a public server redirects to ${host}, which is ${address} and not public: refused; 'redirect_private on' allows it`,
+  );
