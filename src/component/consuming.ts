@@ -9,6 +9,7 @@ import { reportGate } from '../plugin/report-hook.js';
 import type { HeaderChanges, Identity } from '../stage/admit.js';
 import type { DedupeOptions } from '../stage/dedupe.js';
 import type { FetchOptions } from '../stage/fetch.js';
+import type { InstallOptions } from '../stage/install.js';
 import { acknowledge } from '../stage/settle/acknowledge.js';
 import { givingUp } from '../stage/settle/give-up.js';
 import { leave } from '../stage/settle/leave.js';
@@ -88,6 +89,12 @@ export const fetchOptions = (config: Config): FetchOptions => {
     sizeMax: transfer.fileSizeMax === 0 ? Number.POSITIVE_INFINITY : transfer.fileSizeMax,
   };
 };
+
+export const installOptions = ({ transfer }: Config): InstallOptions => ({
+  allowLinks: transfer.allowLinks,
+  directoryMode: transfer.chmodDir,
+  flush: transfer.durability === 'power',
+});
 
 /** First words of the topics that are read. */
 export const topicPrefixOf = ({ queue }: Config): string => queue.topicPrefix ?? 'v02.post';

@@ -25,6 +25,7 @@ import {
   dedupeOptions,
   ending,
   fetchOptions,
+  installOptions,
   headersOf,
   identityOf,
   inflightOf,
@@ -91,7 +92,7 @@ function download(config: Config, kit: Kit): Flow {
     .to(fetch(kit.transports(), kit.rootOf, fetchOptions(config)))
     .to(hook('on_part', kit.plugins))
     .to(stillOurs(kit.store.paths, kit.now))
-    .to(install(kit.rootOf, { allowLinks: transfer.allowLinks, directoryMode: transfer.chmodDir }))
+    .to(install(kit.rootOf, installOptions(config)))
     .to(hook('on_file', kit.plugins));
   if (transfer.discard) return ending(installed.to(discard(kit.rootOf)).settling, config, kit);
   return passedOn(installed, config, kit);

@@ -9,6 +9,8 @@ export interface Kept {
   pins: number;
   /** Forgotten: to be closed when the last pin goes. */
   dropped: boolean;
+  /** Its name, and the names of all directories above it up to the root, have been flushed to the disk. */
+  isAnchored: boolean;
 }
 
 /** Directories kept open, the least recently used of which go first. */
@@ -18,6 +20,15 @@ export interface DirectoryCache {
   readonly keep: (handle: Handle, relative: string) => Kept;
   readonly clear: () => void;
 }
+
+/** A directory that was just opened. */
+export const keptOf = (handle: Handle, relative: string): Kept => ({
+  handle,
+  relative,
+  pins: 0,
+  dropped: false,
+  isAnchored: false,
+});
 
 /** Forgets a directory; it is closed now or when its last pin goes. */
 export function drop(kept: Kept): void {
@@ -47,7 +58,7 @@ export function openCache(capacity: number): DirectoryCache {
       return undefined;
     },
     keep: (handle, relative) => {
-      const kept: Kept = { handle, relative, pins: 0, dropped: false };
+      const kept = keptOf(handle, relative);
       cache.set(relative, kept);
       const [oldest] = cache;
       if (cache.size > capacity && oldest !== undefined) {

@@ -1,19 +1,17 @@
-import { closeSync, constants, fstatSync, fsync, lstatSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, renameSync, unlinkSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { RetryableError, systemCode } from '../errors.js';
 import { permissionBits, setAttributes, type Attributes } from './attributes.js';
 import { diskError } from './disk-error.js';
+import { flushData, flushDirectory } from './flush.js';
 import { inflightPath, type InflightNaming } from './inflight-name.js';
-import type { Directory, Root } from './inside.js';
+import type { Root } from './inside.js';
 import { splitPath } from './relative-path.js';
 import { writeAll, writeAllSync } from './write-all.js';
 
 /** Bytes gathered before they are written; what stays below is written at once, without the thread pool. */
 const batch = 1024 * 1024;
-
-const flushDescriptor = promisify(fsync);
 
 export interface FinishOptions extends Attributes {
   /** Data and directory entry survive a power failure when `install` resolves. */
@@ -59,14 +57,23 @@ export function openInflight(
   const slot = openSlot(root, relTarget, naming, options.directoryMode);
   let descriptor: number;
   try {
-    slot.removeLeftover();
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    descriptor = openSync(slot.at, flags, permissionBits(options.mode ?? 0o666));
+    descriptor = createFile(slot, permissionBits(options.mode ?? 0o666));
   } catch (error) {
     slot.release();
     throw diskError(error, `write ${slot.path}`);
   }
   return inflightOf(slot, descriptor);
+}
+
+function createFile(slot: Slot, mode: number): number {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  try {
+    return openSync(slot.at, flags, mode);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+  slot.removeLeftover();
+  return openSync(slot.at, flags, mode);
 }
 
 /** The private name of a target, with its directory held open. */
@@ -76,9 +83,18 @@ export interface Slot {
   /** Path to hand to the operating system. */
   readonly at: string;
   readonly removeLeftover: () => void;
-  /** Renames over the target, and flushes the directories when asked. */
+  /** Renames over the target; when asked, flushes the data before it and the directories after it. */
   readonly rename: (flush: boolean) => Promise<void>;
   readonly release: () => void;
+}
+
+async function flushFile(at: string): Promise<void> {
+  const descriptor = openSync(at, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    await flushData(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** Opens the directory of the private name, making what is missing. Throws as `inside` does. */
@@ -101,37 +117,27 @@ export function openSlot(root: Root, relTarget: string, naming: InflightNaming, 
     at,
     removeLeftover,
     rename: async (flush) => {
+      // Only now: hooks may have changed the data since it was written.
+      if (flush) await flushFile(at);
       // Entered anew: the target's directory may have been moved or removed while the data came in.
       const place = root.enter(target.directories, { mode });
       try {
         const entry = lstatSync(at);
         if (!entry.isFile()) throw new RetryableError(`${relPath} is not a regular file any more`);
         const final = place.at(target.name);
-        // Some file systems write the data out before they replace a file: the process must not stand still then.
-        if (lstatSync(final, { throwIfNoEntry: false }) === undefined) renameSync(at, final);
-        else await rename(at, final);
+        if (entry.size > batch && lstatSync(final, { throwIfNoEntry: false }) !== undefined) {
+          // Some file systems write the data out before they replace a file: we must not stand still for that.
+          await rename(at, final);
+        } else renameSync(at, final);
         // Renaming one of two names of a file onto the other does nothing: the private name then goes by hand.
         if (entry.nlink > 1) removeLeftover();
-        if (flush) await flushUpwards(root, place, target.directories);
+        if (flush) await flushDirectory(root, place, target.directories);
       } finally {
         place.release();
       }
     },
     release: directory.release,
   };
-}
-
-/** The new name, and the names of directories made on its way, must not be lost with the power. */
-async function flushUpwards(root: Root, place: Directory, elements: readonly string[]): Promise<void> {
-  if (place.descriptor !== undefined) await flushDescriptor(place.descriptor);
-  for (let depth = elements.length - 1; depth >= 0; depth -= 1) {
-    const above = root.enter(elements.slice(0, depth));
-    try {
-      if (above.descriptor !== undefined) await flushDescriptor(above.descriptor);
-    } finally {
-      above.release();
-    }
-  }
 }
 
 /** An Inflight on an open, empty file. */
@@ -142,6 +148,8 @@ function inflightOf(slot: Slot, opened: number): Inflight {
   let pendingBytes = 0;
   let size = 0;
   let flush = false;
+  /** Permissions as the umask and the directory's defaults have left them, once somebody has looked. */
+  let createdMode: number | undefined;
   /** What the thread pool works on now; no descriptor must be closed before it ends. */
   let under: Promise<void> = Promise.resolve();
 
@@ -169,14 +177,15 @@ function inflightOf(slot: Slot, opened: number): Inflight {
   const hasOurName = (): boolean => {
     const there = lstatSync(slot.at, { throwIfNoEntry: false });
     const own = fstatSync(opened);
+    createdMode = own.mode & 0o7777;
     return there?.ino === own.ino && there.dev === own.dev;
   };
   const complete = async (options: FinishOptions): Promise<void> => {
     if (size <= batch && pendingBytes === size) writeAllSync(opened, takePending());
     else await writeAll(opened, takePending());
-    setAttributes(opened, options);
-    if (options.flush) await flushDescriptor(opened);
     if (!hasOurName()) throw new RetryableError(`${slot.path} was removed or replaced while it was written`);
+    const isModeRight = options.mode !== undefined && createdMode === permissionBits(options.mode);
+    setAttributes(opened, isModeRight ? { ...options, mode: undefined } : options);
   };
 
   return {

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PermanentError, RetryableError, systemCode } from '../errors.js';
 import { diskError } from './disk-error.js';
-import { drop, openCache, unpin, type Kept } from './directory-cache.js';
+import { drop, keptOf, openCache, unpin, type Kept } from './directory-cache.js';
 import { openByHandle, openByPath, type Handle, type HandleWay } from './directory-handle.js';
 import { elementsOf, splitPath } from './relative-path.js';
 
@@ -13,6 +13,12 @@ import { elementsOf, splitPath } from './relative-path.js';
  * path is walked one element at a time, every directory is opened without following links, and the last step is
  * done relative to the open directory (`/proc/self/fd/N/name`, Linux), which no swap can redirect. A link on the
  * way is followed only when the directory it opened lies inside the root by the kernel's own account.
+ *
+ * A directory stays open between operations, by the path that it had without links. Its handle leads to that very
+ * directory for ever, whatever stands at its path now; so a swap gains nothing. What has to be asked before each use
+ * is whether it was itself moved out of the root or removed: once, of the last directory, because its path as the
+ * kernel tells it holds the names of all directories above it. Whoever can move a directory out of the root just
+ * between that question and the use of the handle could as well have moved it out with its new content just after.
  *
  * Everything here is synchronous: a handle can then never be closed, and its number given to another directory,
  * while an operation of ours still waits in the thread pool. Whoever needs a directory longer pins it.
@@ -28,6 +34,10 @@ export interface Directory {
   readonly at: (name: string) => string;
   /** The directory's descriptor for flushing; undefined where directories cannot be opened. */
   readonly descriptor: number | undefined;
+  /** Whether its name and those of the directories above it are known to have been flushed. */
+  readonly isAnchored: () => boolean;
+  /** They have been flushed now. */
+  readonly anchor: () => void;
   /** Gives it back; must be called once. */
   readonly release: () => void;
 }
@@ -88,6 +98,9 @@ export function openRoot(directory: string, options: RootOptions = {}): Root {
     },
     absolute: (relPath) => join(base.handle.path, ...elementsOf(relPath)),
     enter: (elements, create) => {
+      // A directory that the kernel still shows where it was opened has all above it in their places, too.
+      const known = elements.length === 0 ? undefined : cache.recall(elements.join('/'));
+      if (known !== undefined) return pinned(known);
       let kept = top();
       for (const element of elements) kept = step(walk, kept, element, create);
       return pinned(kept);
@@ -110,7 +123,7 @@ interface Walk {
 function topOf(directory: string, way: HandleWay, create: boolean): Kept {
   try {
     if (create) mkdirSync(directory, { recursive: true, mode: defaultDirectoryMode });
-    return { handle: way.open(directory, true), relative: '', pins: 0, dropped: false };
+    return keptOf(way.open(directory, true), '');
   } catch (error) {
     throw diskError(error, `open directory ${directory}`);
   }
@@ -124,6 +137,10 @@ function pinned(kept: Kept): Directory {
     relative: kept.relative,
     at: kept.handle.at,
     descriptor: kept.handle.descriptor,
+    isAnchored: () => kept.isAnchored,
+    anchor: () => {
+      kept.isAnchored = true;
+    },
     release: () => {
       if (isHeld) unpin(kept);
       isHeld = false;

@@ -3,7 +3,6 @@ import {
   constants,
   copyFile,
   fstatSync,
-  fsync,
   linkSync,
   lstatSync,
   openSync,
@@ -18,7 +17,6 @@ import { openSlot, type Inflight, type InflightOptions, type Slot } from './infl
 import type { InflightNaming } from './inflight-name.js';
 import type { Root } from './inside.js';
 
-const flushDescriptor = promisify(fsync);
 const clone = promisify(copyFile);
 
 /** A source file that stands under the private name without a byte having been copied. */
@@ -112,13 +110,12 @@ function takenInflight(slot: Slot, how: 'linked' | 'cloned', size: number): Infl
       throw diskError(error, `${what} ${slot.path}`);
     });
   };
-  const flushFile = async (options: Parameters<Inflight['finish']>[0]): Promise<void> => {
+  const complete = (options: Parameters<Inflight['finish']>[0]): void => {
+    if (how === 'linked') return;
     const descriptor = openSync(slot.at, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       // A clone comes with the source's permissions, set-user-id included.
-      const mode = options.mode ?? fstatSync(descriptor).mode;
-      if (how === 'cloned') setAttributes(descriptor, { ...options, mode });
-      if (flush) await flushDescriptor(descriptor);
+      setAttributes(descriptor, { ...options, mode: options.mode ?? fstatSync(descriptor).mode });
     } finally {
       closeSync(descriptor);
     }
@@ -130,9 +127,13 @@ function takenInflight(slot: Slot, how: 'linked' | 'cloned', size: number): Infl
     write: () => {
       throw new RetryableError(`${slot.path} was taken over whole, nothing can be written to it`);
     },
-    finish: (options) => {
+    finish: async (options) => {
       flush = options.flush;
-      return run('finish', flushFile(options));
+      try {
+        complete(options);
+      } catch (error) {
+        throw diskError(error, `finish ${slot.path}`);
+      }
     },
     install: async () => {
       if (state !== 'open') throw new RetryableError(`${slot.path} is ${state}`);

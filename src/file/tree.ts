@@ -1,5 +1,5 @@
 import { lstatSync, statSync, type Stats } from 'node:fs';
-import { opendir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RetryableError, systemCode } from '../errors.js';
 
@@ -21,10 +21,11 @@ export interface WalkOptions {
   readonly stop?: AbortSignal;
 }
 
-interface Walk {
-  readonly options: WalkOptions;
-  /** Directories reached, as device and inode: a link into one of them is not walked again. Only kept for links. */
-  readonly reached: Set<string>;
+/** A directory whose names are being worked through. */
+interface Level {
+  readonly path: string;
+  readonly names: readonly string[];
+  next: number;
 }
 
 /**
@@ -35,46 +36,48 @@ export async function* walkTree(
   path: string,
   options: WalkOptions = {},
 ): AsyncGenerator<TreeEntry, void, void> {
-  yield* walk(path, { options, reached: new Set() });
-}
-
-async function* walk(path: string, state: Walk): AsyncGenerator<TreeEntry, void, void> {
-  const { options, reached } = state;
-  if (options.stop?.aborted === true) return;
-  const stat = look(path, false, options);
-  if (stat === undefined) return;
-  yield { path, kind: kindOf(stat), stat };
-  if (stat.isDirectory()) {
-    if (options.followLinks === true) reached.add(identity(stat));
-    yield* below(path, state);
-  } else if (stat.isSymbolicLink() && options.followLinks === true) {
-    const target = look(path, true, options);
-    if (target === undefined) return;
-    if (!target.isDirectory()) {
-      yield { path, kind: kindOf(target), stat: target };
-    } else if (!reached.has(identity(target))) {
-      reached.add(identity(target));
-      yield { path, kind: 'directory', stat: target };
-      yield* below(path, state);
+  /** Directories reached, as device and inode: a link into one of them is not walked again. Only kept for links. */
+  const reached = new Set<string>();
+  // One generator for the whole tree: with one in another, each entry would have to climb through all of them.
+  const levels: Level[] = [];
+  const isStopped = (): boolean => options.stop?.aborted === true;
+  let here = isStopped() ? undefined : path;
+  while (here !== undefined) {
+    const found = look(here, false, options);
+    let below = found?.isDirectory() === true;
+    if (found !== undefined) yield { path: here, kind: kindOf(found), stat: found };
+    if (options.followLinks === true && found !== undefined) {
+      if (below) reached.add(identity(found));
+      const target = found.isSymbolicLink() ? look(here, true, options) : undefined;
+      below ||= target?.isDirectory() === true && !reached.has(identity(target));
+      if (target !== undefined && (below || !target.isDirectory())) {
+        if (below) reached.add(identity(target));
+        yield { path: here, kind: kindOf(target), stat: target };
+      }
     }
+    if (isStopped()) return;
+    if (below) levels.push({ path: here, names: await namesIn(here, options), next: 0 });
+    here = nextOf(levels);
   }
 }
 
-async function* below(path: string, state: Walk): AsyncGenerator<TreeEntry, void, void> {
-  for (const name of await namesIn(path, state.options)) yield* walk(join(path, name), state);
+function nextOf(levels: Level[]): string | undefined {
+  for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+    const name = level.names[level.next];
+    level.next += 1;
+    if (name !== undefined) return join(level.path, name);
+    levels.pop();
+  }
+  return undefined;
 }
 
-async function namesIn(path: string, options: WalkOptions): Promise<string[]> {
-  const names: string[] = [];
+async function namesIn(path: string, options: WalkOptions): Promise<readonly string[]> {
   try {
-    for await (const entry of await opendir(path, { bufferSize: 256 })) {
-      if (options.stop?.aborted === true) return [];
-      names.push(entry.name);
-    }
+    return (await readdir(path)).sort((one, other) => (one < other ? -1 : 1));
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') options.unreadable?.(path, error);
+    return [];
   }
-  return names.sort((one, other) => (one < other ? -1 : 1));
 }
 
 /** Undefined for what vanished, and for what cannot be looked at after telling. */

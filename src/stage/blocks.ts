@@ -1,9 +1,16 @@
 import { constants, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { contentAlgorithm, nameSum, randomSum } from '../checksum/algorithms.js';
+import {
+  contentAlgorithm,
+  digestOf,
+  nameSum,
+  randomSum,
+  type ContentAlgorithm,
+} from '../checksum/algorithms.js';
 import { digestOfFile } from '../checksum/block-digest.js';
 import { PermanentError, RetryableError } from '../errors.js';
+import { readSmall, smallFile } from '../file/read-small.js';
 import { createLanes } from '../flow/lanes.js';
 import type { Described, Ready } from '../flow/posted.js';
 import type { Fan } from '../flow/stage.js';
@@ -72,14 +79,14 @@ async function measure(item: Described, options: BlocksOptions, stop: AbortSigna
         `${item.path}: ${size} bytes, but its name says ${blockLength(part.parts)}`,
       );
     }
-    const { sum } = await readSum(item.path, part.algorithm, options, stop);
+    const { sum } = await readSum(item, part.algorithm, options, stop);
     return { parts: part.parts, sum };
   }
   if (chooseBlockSize(size, options.blockSize) < size) {
     const remedy = 'Only whole files are announced so far: write blocksize 1, or remove the line';
     throw new PermanentError(417, `${item.path}: ${size} bytes would be announced in blocks. ${remedy}`);
   }
-  const read = await readSum(item.path, options.sum, options, stop, size);
+  const read = await readSum(item, options.sum, options, stop);
   return { parts: { method: '1', blockSize: read.size, count: 1, remainder: 0, number: 0 }, sum: read.sum };
 }
 
@@ -90,12 +97,12 @@ interface Read {
 
 /** The sum as the option asks for it, and the size of just the bytes it is about. */
 async function readSum(
-  path: string,
+  { path, stat }: Described,
   wanted: string,
   { followLinks }: BlocksOptions,
   stop: AbortSignal,
-  size = 0,
 ): Promise<Read> {
+  const size = stat?.size ?? 0;
   const [algorithm = 'd', value = ''] = wanted.split(/,(.*)/s);
   if (algorithm === '0') return { sum: randomSum(), size };
   if (algorithm === 'n') return { sum: nameSum(path), size };
@@ -104,6 +111,8 @@ async function readSum(
   const content = contentAlgorithm({ algorithm, value });
   if (content === undefined)
     throw new PermanentError(417, `${path}: no way to compute a sum of kind ${algorithm}`);
+  const small = stat === undefined || stop.aborted ? undefined : readSteady(path, stat, content, followLinks);
+  if (small !== undefined) return { sum: { algorithm, value: small }, size };
   for (let read = 0; read < READS; read += 1) {
     const file = await openSteady(path, followLinks);
     try {
@@ -119,6 +128,24 @@ async function readSum(
   throw new RetryableError(`${path} changes while it is read: post it when it is complete`);
 }
 
+/** The sum of a small file that has not changed since it was found. */
+function readSteady(
+  path: string,
+  found: Snapshot,
+  algorithm: ContentAlgorithm,
+  followLinks: boolean,
+): string | undefined {
+  if (found.size > smallFile) return undefined;
+  try {
+    const read = readSmall(path, { followLinks });
+    const isSteady = read !== undefined && isUnchanged(found, read.stat);
+    return isSteady ? digestOf(algorithm, read.data) : undefined;
+  } catch {
+    // The thorough way says what is wrong.
+    return undefined;
+  }
+}
+
 async function openSteady(path: string, followLinks: boolean): Promise<Awaited<ReturnType<typeof open>>> {
   try {
     const flags = constants.O_RDONLY | constants.O_NONBLOCK;
@@ -128,5 +155,7 @@ async function openSteady(path: string, followLinks: boolean): Promise<Awaited<R
   }
 }
 
-const isUnchanged = (before: Stats, after: Stats): boolean =>
+type Snapshot = Pick<Stats, 'size' | 'mtimeMs'>;
+
+const isUnchanged = (before: Snapshot, after: Snapshot): boolean =>
   before.size === after.size && before.mtimeMs === after.mtimeMs;

@@ -241,6 +241,7 @@ const decline = async ({ data }: Download): Promise<void> => {
 async function openFor({ item, root, options }: Job, download: Download): Promise<Inflight> {
   try {
     return openInflight(root, relativeTo(item.target), namingOf(options.inflight), {
+      mode: attributesOf(item.subject, options).mode,
       directoryMode: options.directoryMode,
     });
   } catch (thrown) {

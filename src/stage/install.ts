@@ -1,5 +1,6 @@
 import { PermanentError, RetryableError, messageOf } from '../errors.js';
 import { makeDirectoryInside, moveInside, removeInside } from '../file/change.js';
+import { flushEntry, flushFileInside } from '../file/flush.js';
 import type { Root } from '../file/inside.js';
 import { hardLinkInside, symlinkInside } from '../file/link.js';
 import { statInside } from '../file/look.js';
@@ -12,6 +13,8 @@ export interface InstallOptions {
   /** Links may point anywhere (`allow_links`). */
   readonly allowLinks: boolean;
   readonly directoryMode: number | undefined;
+  /** Results must survive a power failure. */
+  readonly flush: boolean;
 }
 
 /** Makes the change visible under its final name, in one step that cannot be seen half done. */
@@ -22,10 +25,23 @@ export function install(
   return {
     name: 'install',
     run: async (item) => {
-      const result = await change(item, rootOf(item.target), options);
+      const root = rootOf(item.target);
+      const result = await change(item, root, options);
+      if (options.flush) await flush(item, root);
       return { path: item.target.path, complete: true, result };
     },
   };
+}
+
+/** What was renamed into place has been flushed on its way. */
+async function flush(item: Fetched, root: Root): Promise<void> {
+  if (item.inflight !== undefined) return;
+  const path = relativeTo(item.target);
+  // Whoever brought what is present may have died before it was flushed.
+  if (item.present) await flushFileInside(root, path);
+  const { counterpart } = item;
+  const others = counterpart?.root === item.target.root ? [relativeTo(counterpart)] : [];
+  for (const changed of [path, ...others]) await flushEntry(root, changed);
 }
 
 async function change(item: Fetched, root: Root, options: InstallOptions): Promise<Result> {

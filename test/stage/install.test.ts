@@ -36,7 +36,7 @@ beforeEach(() => {
 });
 
 const stage = (allowLinks = false): ReturnType<typeof install> =>
-  install(roots(), { allowLinks, directoryMode: undefined });
+  install(roots(), { allowLinks, directoryMode: undefined, flush: false });
 
 const put = (path: string, data: string): void => {
   mkdirSync(dirname(join(root, path)), { recursive: true });
