@@ -28,7 +28,7 @@ export interface Engine {
   readonly close: () => Promise<void>;
 }
 
-/** First byte of every key: whose it is. The letters are the format on disk; never reuse one. */
+/** First byte of every key: whose it is. The letters are the format on disk; never reuse one, nor 0x6c. */
 export const table = {
   /** Classes of lifetime in use by the duplicates. */
   lifetime: 0x63,
@@ -38,8 +38,6 @@ export const table = {
   seenOfPath: 0x66,
   /** Newest instant of a path, by hour of writing. */
   newest: 0x6e,
-  /** What an item in hand would leave behind. */
-  leftover: 0x6c,
   /** Retries: message, state, order by due time, by path, "this path has some", superseded, count. */
   retry: 0x52,
   retryState: 0x53,

@@ -1,5 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { FatalError, messageOf } from '../errors.js';
+import { openLeftovers } from './leftovers.js';
 import { openLevelEngine } from './level-engine.js';
 import { openOwnedStore, type OwnedStore, type OwnedStoreOptions } from './owned-store.js';
 
@@ -28,5 +30,12 @@ export async function openLevelStore(
 ): Promise<OwnedStore | undefined> {
   await makePrivateDirectory(directory);
   const engine = await openLevelEngine(directory, options.flush ?? false);
-  return engine && openOwnedStore(engine, options);
+  if (engine === undefined) return undefined;
+  try {
+    const leftovers = openLeftovers(join(directory, 'leftovers'), options.flush ?? false);
+    return await openOwnedStore(engine, options, leftovers);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
 }

@@ -1,7 +1,9 @@
 import { FatalError, messageOf } from '../errors.js';
 import { silentLogger, type Logger } from '../logger.js';
 import type { Client } from './client.js';
-import type { Engine } from './engine.js';
+import { table, type Engine } from './engine.js';
+import { type Leftovers, noLeftovers } from './leftovers.js';
+import { mayHaveOf } from './may-have.js';
 import { newestInstants } from './newest.js';
 import { openPaths } from './paths.js';
 import { openRetries } from './retry-list.js';
@@ -105,14 +107,32 @@ function guarded({ seen, paths, retries, close }: Store, check: () => void): Sto
 }
 
 /** The three parts over one engine, which is closed with the store. */
-export async function openOwnedStore(engine: Engine, options: OwnedStoreOptions = {}): Promise<OwnedStore> {
+export async function openOwnedStore(
+  engine: Engine,
+  options: OwnedStoreOptions = {},
+  leftovers: Leftovers = noLeftovers(),
+): Promise<OwnedStore> {
   const logger = options.logger ?? silentLogger;
   const now = options.now ?? Date.now;
   const retryTtl = options.retryTtl ?? twoDays;
   const seen = await openSeen(engine, now);
-  const newest = newestInstants(engine, now);
-  const retries = openRetries({ engine, now, retryTtl: retryTtl > 0 ? retryTtl : Infinity, newest });
-  const paths = await openPaths({ engine, now, abandon: careful(options, logger), newest, retries });
+  const newest = await newestInstants(engine, now);
+  const waitingPaths = await mayHaveOf(engine, Buffer.from([table.retryPath]));
+  const retries = openRetries({
+    engine,
+    now,
+    retryTtl: retryTtl > 0 ? retryTtl : Infinity,
+    newest,
+    waitingPaths,
+  });
+  const paths = await openPaths({
+    engine,
+    now,
+    abandon: careful(options, logger),
+    newest,
+    retries,
+    leftovers,
+  });
   const expire = async (): Promise<void> => {
     await seen.expire();
     await newest.expire();
@@ -147,6 +167,7 @@ export async function openOwnedStore(engine: Engine, options: OwnedStoreOptions 
     try {
       await Promise.all([...leaving].map((leaveOne) => leaveOne()));
     } finally {
+      leftovers.close();
       await engine.close();
     }
   };

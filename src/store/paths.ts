@@ -1,7 +1,8 @@
 import { RetryableError } from '../errors.js';
 import type { Client, Waiter } from './client.js';
 import { waiterOf } from './client.js';
-import { clipped, endOf, hashOf, keyOf, nameOf, numberKey, table, type Engine } from './engine.js';
+import { clipped, hashOf, type Engine } from './engine.js';
+import type { Leftovers } from './leftovers.js';
 import type { NewestInstants } from './newest.js';
 import type { Entry, Paths } from './store.js';
 
@@ -15,7 +16,7 @@ export interface OwnedPaths {
 /** What the paths ask of the retry list: they are told apart by hash. */
 export interface WaitingRetries {
   /** Marks older ones of the paths; answers true, and marks none, when a newer one waits. */
-  readonly supersede: (paths: readonly Buffer[], instant: number) => Promise<boolean>;
+  readonly supersede: (paths: readonly Buffer[], instant: number) => false | Promise<boolean>;
 }
 
 export interface PathsParts {
@@ -24,14 +25,19 @@ export interface PathsParts {
   /** Told what a dead client left behind; never rejects. */
   readonly abandon: (leftover: string) => Promise<void>;
   readonly newest: NewestInstants;
+  readonly leftovers: Leftovers;
   readonly retries: WaitingRetries;
 }
 
 interface Hold extends Waiter<undefined> {
-  readonly paths: readonly Buffer[];
+  readonly paths: readonly string[];
+  /** Of the announced path. */
+  readonly hash: Buffer;
   readonly instant: number;
-  /** Key and text of what would be left behind, once it is written. */
-  leftover: { readonly key: Buffer; readonly text: string } | undefined;
+  /** Number and text of what would be left behind, once it is noted. */
+  leftover: { readonly id: number; readonly text: string } | undefined;
+  /** What was changed when it was let in would be found again. Undefined before, and once that is so. */
+  saved: Promise<void> | undefined;
   /** Its client is gone. */
   ended: Error | undefined;
 }
@@ -42,77 +48,78 @@ interface Hold extends Waiter<undefined> {
  */
 function lines() {
   const byPath = new Map<string, Hold[]>();
-  const isFirst = (hold: Hold): boolean => hold.paths.every((path) => byPath.get(nameOf(path))?.[0] === hold);
+  const isFirst = (hold: Hold): boolean => hold.paths.every((path) => byPath.get(path)?.[0] === hold);
   return {
     join: (hold: Hold): void => {
       for (const path of hold.paths) {
-        const line = byPath.get(nameOf(path));
-        if (line === undefined) byPath.set(nameOf(path), [hold]);
+        const line = byPath.get(path);
+        if (line === undefined) byPath.set(path, [hold]);
         else line.push(hold);
       }
       if (isFirst(hold)) hold.answer.resolve(undefined);
     },
     quit: (hold: Hold): void => {
+      const next = new Set<Hold>();
       for (const path of hold.paths) {
-        const line = byPath.get(nameOf(path)) ?? [];
-        const at = line.indexOf(hold);
-        if (at >= 0) line.splice(at, 1);
-        if (line.length === 0) byPath.delete(nameOf(path));
+        const line = byPath.get(path);
+        const at = line?.indexOf(hold) ?? -1;
+        if (line === undefined || at < 0) continue;
+        line.splice(at, 1);
+        if (line[0] === undefined) byPath.delete(path);
+        else next.add(line[0]);
       }
-      for (const path of hold.paths) {
-        const next = byPath.get(nameOf(path))?.[0];
-        if (next !== undefined && isFirst(next)) next.answer.resolve(undefined);
-      }
+      for (const one of next) if (isFirst(one)) one.answer.resolve(undefined);
     },
-    firstOf: (path: Buffer): Hold | undefined => byPath.get(nameOf(path))?.[0],
+    firstOf: (path: string): Hold | undefined => byPath.get(path)?.[0],
     isFirst,
+    isFree: (paths: readonly string[]): boolean => paths.every((path) => !byPath.has(path)),
     ofClient: (client: Client): ReadonlySet<Hold> =>
       new Set([...byPath.values()].flat().filter((hold) => hold.client === client)),
   };
 }
 
-/** The instant speaks of the first path alone; the others are only held. */
-const announcedOf = (paths: readonly Buffer[]): readonly Buffer[] => paths.slice(0, 1);
-
 function checkAlive({ ended }: Hold): void {
   if (ended !== undefined) throw ended;
 }
 
-/** Reports and forgets what items of an earlier owner left behind. */
-async function reportLeftovers(engine: Engine, abandon: (leftover: string) => Promise<void>): Promise<void> {
-  const all = Buffer.from([table.leftover]);
-  for await (const [key, value] of engine.scan(all, endOf(all))) {
-    await abandon(value.toString('utf8'));
-    engine.remove(key);
-  }
-  await engine.written();
-}
-
-export async function openPaths({ engine, now, abandon, newest, retries }: PathsParts): Promise<OwnedPaths> {
+/*
+ * What is durable when. A leftover is noted before `enter` answers, so before the file that it names is made. The
+ * newest instant is written by the time `leave` answers, so before the item is acknowledged: until then the broker
+ * gives the item out again, and it enters again. That a path was left needs not be written for anything: the next
+ * owner looks for what is not there any more, and that is all.
+ */
+export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
+  const { engine, now, abandon, newest, retries, leftovers } = parts;
   const waiting = lines();
-  await reportLeftovers(engine, abandon);
-  let lastLeftover = 0;
+  for (const text of leftovers.found) await abandon(text);
+  if (leftovers.found.length > 0) leftovers.clear();
 
   const end = (hold: Hold): void => {
-    if (hold.leftover !== undefined) engine.remove(hold.leftover.key);
+    if (hold.leftover !== undefined) leftovers.forget(hold.leftover.id);
     hold.leftover = undefined;
     waiting.quit(hold);
   };
 
+  /** The instant speaks of the first path alone; the others are only held. */
+  const isOld = ({ hash, instant }: Hold): boolean => newest.hasNewer(hash, instant);
+
   /** It is the turn of this hold: let it in, unless it is too old. */
   const letIn = async (hold: Hold, leftover: string | undefined): Promise<Entry> => {
-    const announced = announcedOf(hold.paths);
-    const isOld = (): boolean => announced.some((path) => newest.hasNewer(path, hold.instant));
-    if (isOld() || (await retries.supersede(announced, hold.instant))) return 'superseded';
+    if (isOld(hold)) return 'superseded';
+    const superseded = retries.supersede([hold.hash], hold.instant);
+    if (superseded !== false && (await superseded)) return 'superseded';
     checkAlive(hold);
-    for (const path of announced) newest.write(path, hold.instant);
+    newest.write(hold.hash, hold.instant);
+    hold.saved = engine.written();
+    hold.saved.then(
+      () => (hold.saved = undefined),
+      () => undefined,
+    );
     if (leftover !== undefined) {
-      lastLeftover += 1;
-      hold.leftover = { key: keyOf(table.leftover, numberKey(lastLeftover)), text: leftover };
-      engine.put(hold.leftover.key, Buffer.from(leftover));
+      hold.leftover = { id: leftovers.note(leftover), text: leftover };
+      await leftovers.safe();
+      checkAlive(hold);
     }
-    await engine.written();
-    checkAlive(hold);
     return 'entered';
   };
 
@@ -120,15 +127,17 @@ export async function openPaths({ engine, now, abandon, newest, retries }: Paths
     enter: async (paths, instant, leftover, signal) => {
       signal?.throwIfAborted();
       const hold: Hold = {
-        ...waiterOf<undefined>(client, signal, () => waiting.quit(hold)),
-        paths: [...new Set(paths)].map(hashOf),
+        ...waiterOf<undefined>(client, waiting.isFree(paths) ? undefined : signal, () => waiting.quit(hold)),
+        paths: paths.length === 1 ? paths : [...new Set(paths)],
+        hash: hashOf(paths[0] ?? ''),
         instant: clipped(instant, now()),
         leftover: undefined,
+        saved: undefined,
         ended: undefined,
       };
-      if (announcedOf(hold.paths).some((path) => newest.hasNewer(path, hold.instant))) return 'superseded';
+      if (isOld(hold)) return 'superseded';
       waiting.join(hold);
-      await hold.answer.promise;
+      if (!waiting.isFirst(hold)) await hold.answer.promise;
       try {
         const entry = await letIn(hold, leftover);
         signal?.throwIfAborted();
@@ -142,7 +151,7 @@ export async function openPaths({ engine, now, abandon, newest, retries }: Paths
     },
     confirm: async (paths) => {
       for (const path of paths) {
-        const hold = waiting.firstOf(hashOf(path));
+        const hold = waiting.firstOf(path);
         if (hold?.client !== client || !waiting.isFirst(hold)) {
           throw new RetryableError(`${path} is not ours any more: somebody else works on it`);
         }
@@ -150,10 +159,11 @@ export async function openPaths({ engine, now, abandon, newest, retries }: Paths
     },
     leave: async (paths) => {
       for (const path of paths) {
-        const hold = waiting.firstOf(hashOf(path));
-        if (hold?.client === client && waiting.isFirst(hold)) end(hold);
+        const hold = waiting.firstOf(path);
+        if (hold?.client !== client || !waiting.isFirst(hold)) continue;
+        end(hold);
+        if (hold.saved !== undefined) await hold.saved;
       }
-      await engine.written();
     },
   });
 

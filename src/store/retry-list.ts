@@ -13,6 +13,7 @@ import {
 import type { NewestInstants } from './newest.js';
 import type { WaitingRetries } from './paths.js';
 import { dueOrder, type DueEntry } from './retry-order.js';
+import type { MayHave } from './may-have.js';
 import { retryPaths } from './retry-paths.js';
 import { decodeMessage, decodeState, encodeMessage, encodeState, type RetryState } from './retry-record.js';
 import type { DueRetry, RetryList } from './store.js';
@@ -30,6 +31,8 @@ export interface RetryParts {
   /** Milliseconds after the first failure; Infinity for ever. */
   readonly retryTtl: number;
   readonly newest: Pick<NewestInstants, 'hasNewer'>;
+  /** Which paths may have retries. */
+  readonly waitingPaths: MayHave;
 }
 
 /** One answer holds about this many bytes at most, or one retry when that alone is longer. */
@@ -66,10 +69,10 @@ function tally(engine: Engine) {
  * memory: they end with their client, and all clients end with the owner. An entry keeps its place while leased,
  * so there is no moment at which a kill could lose it.
  */
-export function openRetries({ engine, now, retryTtl, newest }: RetryParts): OwnedRetries {
+export function openRetries({ engine, now, retryTtl, newest, waitingPaths }: RetryParts): OwnedRetries {
   const total = tally(engine);
   const order = dueOrder(engine);
-  const byPath = retryPaths(engine);
+  const byPath = retryPaths(engine, waitingPaths);
   const leases = new Map<string, Client>();
   const gone = new WeakSet<Client>();
 

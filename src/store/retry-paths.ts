@@ -1,4 +1,5 @@
 import { endOf, hashLength, keyOf, nothing, numberValue, readNumber, table, type Engine } from './engine.js';
+import { type MayHave } from './may-have.js';
 import type { WaitingRetries } from './paths.js';
 
 /** Which retries wait for a path, so that a newer event finds them without reading the list. */
@@ -7,7 +8,7 @@ export interface RetryPaths extends WaitingRetries {
   readonly remove: (path: Buffer, id: Buffer) => void;
 }
 
-export function retryPaths(engine: Engine): RetryPaths {
+export function retryPaths(engine: Engine, known: MayHave): RetryPaths {
   const entryKey = (path: Buffer, id: Buffer): Buffer => keyOf(table.retryOfPath, path, id);
   const hasSome = (path: Buffer): Buffer => keyOf(table.retryPath, path);
   let puts = 0;
@@ -27,24 +28,27 @@ export function retryPaths(engine: Engine): RetryPaths {
     return found;
   };
 
+  const supersede = async (paths: readonly Buffer[], instant: number): Promise<boolean> => {
+    const entries = (await Promise.all(paths.map(entriesOf))).flat();
+    // Gone meanwhile: settled by somebody while we looked.
+    const waiting = entries.filter(({ key }) => engine.get(key) !== undefined);
+    if (waiting.some((entry) => entry.instant > instant)) return true;
+    for (const { key } of waiting.filter((entry) => entry.instant < instant)) {
+      engine.put(keyOf(table.retrySuperseded, key.subarray(1 + hashLength)), nothing);
+      // It has been told, and must not be met again: one path may have failed very often.
+      engine.remove(key);
+    }
+    return false;
+  };
+
   return {
     put: (path, id, instant) => {
       puts += 1;
+      known.note(path);
       engine.put(entryKey(path, id), numberValue(instant));
       engine.put(hasSome(path), nothing);
     },
     remove: (path, id) => engine.remove(entryKey(path, id)),
-    supersede: async (paths, instant) => {
-      const entries = (await Promise.all(paths.map(entriesOf))).flat();
-      // Gone meanwhile: settled by somebody while we looked.
-      const waiting = entries.filter(({ key }) => engine.get(key) !== undefined);
-      if (waiting.some((entry) => entry.instant > instant)) return true;
-      for (const { key } of waiting.filter((entry) => entry.instant < instant)) {
-        engine.put(keyOf(table.retrySuperseded, key.subarray(1 + hashLength)), nothing);
-        // It has been told, and must not be met again: one path may have failed very often.
-        engine.remove(key);
-      }
-      return false;
-    },
+    supersede: (paths, instant) => paths.some(known.mayHave) && supersede(paths, instant),
   };
 }
