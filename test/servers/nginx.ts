@@ -11,6 +11,7 @@ export interface Nginx {
   readonly url: string;
   /** The served directory. */
   readonly root: string;
+  readonly pid: number;
   /** One entry per request so far: the number of the connection, and the request line. */
   readonly requests: () => Promise<{ connection: string; line: string }[]>;
   readonly stop: () => Promise<void>;
@@ -28,7 +29,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-const configuration = (prefix: string, port: number): string => `
+export interface NginxOptions {
+  /** Its files are made below it; the directory for temporary files unless given. */
+  readonly directory?: string;
+  /** Keep a list of requests; yes unless given. */
+  readonly listsRequests?: boolean;
+}
+
+const configuration = (prefix: string, port: number, listsRequests: boolean): string => `
 daemon off;
 master_process off;
 pid ${prefix}/nginx.pid;
@@ -36,7 +44,7 @@ error_log ${prefix}/error.log;
 events { worker_connections 256; }
 http {
   log_format plain '$connection $request';
-  access_log ${prefix}/access.log plain;
+  access_log ${listsRequests ? `${prefix}/access.log plain` : 'off'};
   client_body_temp_path ${prefix}/t1; proxy_temp_path ${prefix}/t2; fastcgi_temp_path ${prefix}/t3;
   uwsgi_temp_path ${prefix}/t4; scgi_temp_path ${prefix}/t5;
   gzip on; gzip_min_length 1; gzip_types *;
@@ -50,13 +58,16 @@ http {
 `;
 
 /** Starts nginx. Fails with the name of the package when it is not installed. */
-export async function startNginx(): Promise<Nginx> {
+export async function startNginx({
+  directory = tmpdir(),
+  listsRequests = true,
+}: NginxOptions = {}): Promise<Nginx> {
   if (program === undefined) throw new Error('nginx is not installed: apt-get install nginx-light');
-  const prefix = await mkdtemp(join(tmpdir(), 'sarracenia-nginx-'));
+  const prefix = await mkdtemp(join(directory, 'sarracenia-nginx-'));
   const root = join(prefix, 'root');
   await mkdir(root);
   const port = await freePort();
-  await writeFile(join(prefix, 'nginx.conf'), configuration(prefix, port));
+  await writeFile(join(prefix, 'nginx.conf'), configuration(prefix, port, listsRequests));
   const child = spawn(
     program,
     ['-p', prefix, '-c', join(prefix, 'nginx.conf'), '-e', join(prefix, 'error.log')],
@@ -70,6 +81,7 @@ export async function startNginx(): Promise<Nginx> {
   return {
     url: `http://127.0.0.1:${port}/`,
     root,
+    pid: child.pid ?? -1,
     requests: async () =>
       (await readFile(join(prefix, 'access.log'), 'utf8'))
         .split('\n')

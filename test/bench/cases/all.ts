@@ -1,0 +1,20 @@
+/** The cases, in the order in which they run. */
+import type { Case } from '../compete.js';
+import { durability } from './durability.js';
+import { notify } from './notify.js';
+import { postName, postSum } from './post.js';
+import { start } from './start.js';
+import { subscribeFile } from './subscribe-file.js';
+import { subscribeLarge, subscribeMedium, subscribeSmall } from './subscribe-http.js';
+
+export const cases: readonly Case[] = [
+  subscribeSmall,
+  subscribeMedium,
+  subscribeLarge,
+  subscribeFile,
+  postSum,
+  postName,
+  notify,
+  start,
+  durability,
+];

@@ -1,0 +1,73 @@
+/** Fetching files of several sizes by HTTP, beside curl. */
+import { mkdir, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Arena } from '../arena.js';
+import type { Case, Contender, Match } from '../compete.js';
+import { curlAndSums, parallelCurl, rsync, subscriber } from '../copying.js';
+import { makeLargeTree, makeTree } from '../trees.js';
+import type { Tree } from '../trees.js';
+
+const MIB = 1024 * 1024;
+
+interface Plan {
+  readonly make: (root: string) => Promise<Tree>;
+  readonly others: readonly ((arena: Arena, tree: Tree) => Contender)[];
+}
+
+/** Makes a tree below the root of the web server, and lets everybody copy it. */
+async function open(arena: Arena, { make, others }: Plan): Promise<{ tree: Tree; match: Match }> {
+  const { root } = arena.web;
+  await mkdir(root, { recursive: true });
+  const tree = await make(root);
+  const template = await arena.template('d', arena.web.url);
+  const match: Match = {
+    units: tree.entries.length,
+    unit: 'files',
+    contenders: [subscriber(arena, tree, template), ...others.map((other) => other(arena, tree))],
+    close: async () => {
+      await rm(root, { recursive: true });
+      await mkdir(root);
+    },
+  };
+  return { tree, match };
+}
+
+export const subscribeSmall: Case = {
+  name: 'subscribe-small',
+  about: 'files of 1 KiB by HTTP, sums verified, records on, beside curl',
+  runs: 3,
+  open: async (arena) => {
+    const make = (root: string): Promise<Tree> => makeTree(root, arena.sized(10_000), 1024);
+    return (await open(arena, { make, others: [parallelCurl, rsync] })).match;
+  },
+};
+
+export const subscribeMedium: Case = {
+  name: 'subscribe-medium',
+  about: 'files of 100 KiB by HTTP, sums verified, records on, beside curl',
+  runs: 3,
+  open: async (arena) => {
+    const make = (root: string): Promise<Tree> => makeTree(root, arena.sized(2000), 100 * 1024);
+    return (await open(arena, { make, others: [parallelCurl, rsync] })).match;
+  },
+};
+
+export const subscribeLarge: Case = {
+  name: 'subscribe-large',
+  about: '4 files of 1 GiB by HTTP, sums verified, records on, beside curl and then md5sum',
+  runs: 2,
+  open: async (arena) => {
+    const size = arena.sized(1024) * MIB;
+    const { bavail, bsize } = await statfs(arena.directory);
+    const needed = 9 * size;
+    if (bavail * bsize < needed) {
+      const [wanted, there] = [needed, bavail * bsize].map((bytes) => (bytes / MIB).toFixed(0));
+      const remedy = 'give another --directory, or a smaller --scale';
+      arena.note(`  left out: it needs ${wanted} MiB, ${arena.directory} has ${there}; ${remedy}`);
+      return undefined;
+    }
+    const make = (root: string): Promise<Tree> => makeLargeTree(join(root), 4, size);
+    const { match } = await open(arena, { make, others: [curlAndSums] });
+    return { ...match, units: (4 * size) / MIB, unit: 'MiB' };
+  },
+};

@@ -1,0 +1,104 @@
+/** Contenders that copy a tree: a subscriber fed by a queue, curl, and rsync. */
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { configuration } from './arena.js';
+import type { Arena } from './arena.js';
+import type { Contender } from './compete.js';
+import type { Command, Cost } from './measure.js';
+import type { Template } from './messages.js';
+import { makeDirectories, verifyCopy } from './trees.js';
+import type { Tree } from './trees.js';
+
+/** Runs a copy into a fresh directory, checks it, and removes it. */
+async function copied(
+  arena: Arena,
+  tree: Tree,
+  command: (target: string) => Promise<Omit<Command, 'log'>>,
+): Promise<Cost> {
+  const target = await arena.scratch('target');
+  const cost = await arena.measure(await command(target));
+  await verifyCopy(target, tree);
+  await rm(target, { recursive: true });
+  return cost;
+}
+
+const records = 'q_alice.records';
+
+/** Takes part as `sr_subscribe --once`: the queue is filled beforehand, records are kept and counted. */
+export function subscriber(
+  arena: Arena,
+  tree: Tree,
+  template: Template,
+  { name = 'sr_subscribe', options = [] as readonly string[] } = {},
+): Contender {
+  const { admin, pump } = arena;
+  const queue = 'q_bob.bench';
+  return {
+    name,
+    run: async () => {
+      let home = '';
+      await admin.queue(records, 'xl_alice', '#');
+      const cost = await copied(arena, tree, async (target) => {
+        home = await arena.home(pump.bob, [
+          `broker ${pump.bob.brokerUrl}`,
+          `queue_name ${queue}`,
+          `directory ${target}`,
+          'mirror on',
+          ...options,
+          'accept .*',
+        ]);
+        await arena.measure(arena.program(home, 'sr_subscribe', ['setup', configuration]));
+        await admin.fill('xpublic', template, tree.entries);
+        return arena.program(home, 'sr_subscribe', ['--once', 'foreground', configuration]);
+      });
+      const kept = await admin.depth(records);
+      if (kept !== tree.entries.length)
+        throw new Error(`${name} left ${kept} records of ${tree.entries.length} files`);
+      await admin.drop(records);
+      await admin.drop(queue);
+      await rm(home, { recursive: true });
+      return cost;
+    },
+  };
+}
+
+const curlWords = ['--silent', '--show-error', '--fail', '--http1.1', '--noproxy', '*'];
+
+async function curlList(arena: Arena, { entries }: Tree): Promise<string> {
+  const list = join(arena.directory, 'curl.conf');
+  const lines = entries.map(({ path }) => `url = "${arena.web.url}${path}"\noutput = "${path}"\n`);
+  await writeFile(list, lines.join(''));
+  return list;
+}
+
+/** The same list of files to the same disk, sixteen at a time. */
+export const parallelCurl = (arena: Arena, tree: Tree): Contender => ({
+  name: 'curl --parallel',
+  run: () =>
+    copied(arena, tree, async (target) => {
+      const list = await curlList(arena, tree);
+      const parallel = ['--parallel', '--parallel-max', '16', '--create-dirs', '--config', list];
+      return { program: 'curl', words: [...curlWords, ...parallel], cwd: target };
+    }),
+});
+
+/** One file after the other to the same disk, and then the sums of what arrived. */
+export const curlAndSums = (arena: Arena, tree: Tree): Contender => ({
+  name: 'curl, md5sum',
+  run: () =>
+    copied(arena, tree, async (target) => {
+      const list = await curlList(arena, tree);
+      await makeDirectories(target, tree);
+      const script = 'list=$1; shift; curl "$@" --config "$list" && md5sum large/*';
+      return { program: '/bin/sh', words: ['-c', script, 'curl', list, ...curlWords], cwd: target };
+    }),
+});
+
+export const rsync = (arena: Arena, tree: Tree): Contender => ({
+  name: 'rsync -a',
+  run: () =>
+    copied(arena, tree, async (target) => ({
+      program: 'rsync',
+      words: ['-a', `${tree.root}/`, `${target}/`],
+    })),
+});

@@ -1,0 +1,73 @@
+/** The figures to reach and to aim for, and how a result compares with them. */
+import { median } from './statistics.js';
+
+export interface Figures {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly peakBytes: number;
+}
+
+export interface Goal {
+  /**
+   * rate: how much of the reference's rate; cpu: how many times its processor time; added: milliseconds more than it;
+   * memory: MiB at most; idle: MiB for each further idle configuration.
+   */
+  readonly kind: 'rate' | 'cpu' | 'added' | 'memory' | 'idle';
+  readonly reach: number;
+  readonly aim: number;
+}
+
+const memory: Goal = { kind: 'memory', reach: 130, aim: 90 };
+
+/** One row for each case. */
+export const goals = {
+  'subscribe-small': [{ kind: 'rate', reach: 0.5, aim: 0.8 }, { kind: 'cpu', reach: 4, aim: 2 }, memory],
+  'subscribe-medium': [{ kind: 'rate', reach: 0.7, aim: 1 }, memory],
+  'subscribe-large': [{ kind: 'rate', reach: 0.9, aim: 1.3 }, memory],
+  'subscribe-file': [memory],
+  'post-d': [{ kind: 'rate', reach: 0.5, aim: 0.8 }, memory],
+  'post-n': [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
+  notify: [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
+  start: [{ kind: 'added', reach: 250, aim: 100 }, memory],
+  durability: [memory],
+  idle: [{ kind: 'idle', reach: 3, aim: 1 }],
+} as const satisfies Readonly<Record<string, readonly Goal[]>>;
+
+export type CaseName = keyof typeof goals;
+
+export type Mark = 'aimed' | 'reached' | 'missed';
+
+export interface Verdict {
+  readonly kind: Goal['kind'];
+  readonly value: number;
+  readonly reach: number;
+  readonly aim: number;
+  readonly mark: Mark;
+}
+
+/** Holds a value against a goal. Of a rate more is better, of everything else less. */
+export function judge({ kind, reach, aim }: Goal, value: number): Verdict {
+  const isGood = (limit: number): boolean => (kind === 'rate' ? value >= limit : value <= limit);
+  const mark = isGood(aim) ? 'aimed' : isGood(reach) ? 'reached' : 'missed';
+  return { kind, value, reach, aim, mark };
+}
+
+const MIB = 1024 * 1024;
+
+/** What a goal compares, from the costs of both. */
+export function valueOf(kind: Goal['kind'], ours: readonly Figures[], reference: readonly Figures[]): number {
+  const of = (costs: readonly Figures[], figure: keyof Figures): number =>
+    median(costs.map((cost) => cost[figure]));
+  switch (kind) {
+    case 'rate':
+      return of(reference, 'seconds') / of(ours, 'seconds');
+    case 'cpu':
+      return of(ours, 'cpuSeconds') / of(reference, 'cpuSeconds');
+    case 'added':
+      return (of(ours, 'seconds') - of(reference, 'seconds')) * 1000;
+    case 'memory':
+      return Math.max(...ours.map(({ peakBytes }) => peakBytes)) / MIB;
+    case 'idle':
+      return (of(ours, 'peakBytes') - of(reference, 'peakBytes')) / MIB;
+  }
+}
