@@ -95,7 +95,7 @@ const clocks = ({ broker, web }: Watched) => ({
 });
 
 /** What the programs under measurement find: nothing that changes how Node starts or where requests go. */
-const environment = (): NodeJS.ProcessEnv =>
+export const environment = (): NodeJS.ProcessEnv =>
   Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(?:SR_|NODE_|.*_proxy$)/iu.test(name)),
   );

@@ -52,6 +52,10 @@ export interface Admin {
   readonly drop: (name: string) => Promise<void>;
   /** Publishes all and waits until the broker has confirmed them. */
   readonly fill: (exchange: string, template: Template, entries: readonly Entry[]) => Promise<void>;
+  /** Publishes one message; a lost one shows as a file without a record. */
+  readonly publish: (exchange: string, message: Outgoing) => void;
+  /** Tells of the body of every message of a queue from now on. */
+  readonly listen: (name: string, hear: (body: string) => void) => Promise<void>;
   /** The oldest message of a queue as a template. */
   readonly template: (queue: string) => Promise<Template>;
   readonly close: () => Promise<void>;
@@ -91,6 +95,14 @@ export async function openAdmin(url: string): Promise<Admin> {
     purge: async (name) => void (await channel.purgeQueue(name)),
     drop: async (name) => void (await channel.deleteQueue(name)),
     fill: (exchange, template, entries) => fill(channel, exchange, template, entries),
+    publish: (exchange, { topic, body, properties }) =>
+      void channel.publish(exchange, topic, body, properties),
+    listen: async (name, hear) => {
+      const take = (message: amqp.ConsumeMessage | null): void => {
+        if (message !== null) hear(message.content.toString());
+      };
+      await channel.consume(name, take, { noAck: true });
+    },
     template: (queue) => takeTemplate(channel, queue),
     close: () => connection.close(),
   };

@@ -17,7 +17,7 @@ export interface Tree {
   readonly entries: readonly Entry[];
 }
 
-const md5 = (content: Uint8Array): string => createHash('md5').update(content).digest('hex');
+export const md5 = (content: Uint8Array): string => createHash('md5').update(content).digest('hex');
 
 /** Files of one size with contents of their own, so many to a directory. */
 export async function makeTree(root: string, count: number, size: number, perDirectory = 100): Promise<Tree> {

@@ -16,7 +16,7 @@ describe('valueOf', () => {
     ['cpu', 3.5],
     ['added', 1500],
     ['memory', 120],
-    ['idle', 90],
+    ['idle', 4.5],
   ] as const)('compares %s by the medians, memory by the most', (kind, value) => {
     expect(valueOf(kind, ours, reference)).toBeCloseTo(value);
   });

@@ -1,6 +1,7 @@
 /** The cases, in the order in which they run. */
 import type { Case } from '../compete.js';
 import { durability } from './durability.js';
+import { idle } from './idle.js';
 import { notify } from './notify.js';
 import { postName, postSum } from './post.js';
 import { start } from './start.js';
@@ -17,4 +18,5 @@ export const cases: readonly Case[] = [
   notify,
   start,
   durability,
+  idle,
 ];
