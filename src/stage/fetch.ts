@@ -1,4 +1,4 @@
-import { contentAlgorithm } from '../checksum/algorithms.js';
+import { contentAlgorithm, digestOf } from '../checksum/algorithms.js';
 import { digestOfFile, openDigest } from '../checksum/block-digest.js';
 import { PermanentError, RetryableError } from '../errors.js';
 import type { Inflight } from '../file/inflight.js';
@@ -209,27 +209,45 @@ async function receiveBytes(job: Job, download: Download): Promise<Received> {
     throw thrown;
   }
   const inflight = await openFor(job, download);
+  try {
+    const value = await (download.whole === undefined
+      ? takeStream(job, inflight, download)
+      : takeWhole(job, inflight, download.whole));
+    if (size !== undefined && inflight.size() !== size) throw lengthDiffers(job, inflight.size());
+    const how = item.subject.baseUrl.startsWith('file:') ? 'Copied' : 'Downloaded';
+    return { inflight, bytes: inflight.size(), value, modified: download.modified, how };
+  } catch (thrown) {
+    await inflight.discard();
+    throw thrown;
+  }
+}
+
+/** Writes what has come already, and returns its sum where one is asked for. */
+async function takeWhole(job: Job, inflight: Inflight, data: Uint8Array): Promise<string | undefined> {
+  refuseSize(job.item, data.byteLength, job.options);
+  if (data.byteLength > 0) await inflight.write(data);
+  const algorithm = contentAlgorithm(job.sum);
+  return algorithm && digestOf(algorithm, data);
+}
+
+/** Writes what comes, as it comes, and returns its sum where one is asked for. */
+async function takeStream(job: Job, inflight: Inflight, download: Download): Promise<string | undefined> {
+  const { item, size, options } = job;
   const algorithm = contentAlgorithm(job.sum);
   const digest = algorithm && openDigest(algorithm, size ?? download.size);
   try {
     for await (const chunk of download.data) {
-      if (size !== undefined && inflight.size() + chunk.length > size) {
-        throw lengthDiffers(job, inflight.size() + chunk.length);
-      }
-      refuseSize(item, inflight.size() + chunk.length, job.options);
+      const sizeNow = inflight.size() + chunk.byteLength;
+      if (size !== undefined && sizeNow > size) throw lengthDiffers(job, sizeNow);
+      refuseSize(item, sizeNow, options);
       const written = inflight.write(chunk);
       const hashed = digest?.update(chunk);
       // Both at once, so that neither can fail unheard while the other is awaited.
       if (written !== undefined || hashed !== undefined) await Promise.all([written, hashed]);
     }
-    if (size !== undefined && inflight.size() !== size) throw lengthDiffers(job, inflight.size());
-    const value = await digest?.value();
-    const how = item.subject.baseUrl.startsWith('file:') ? 'Copied' : 'Downloaded';
-    return { inflight, bytes: inflight.size(), value, modified: download.modified, how };
-  } catch (thrown) {
+    return await digest?.value();
+  } finally {
     digest?.abandon();
-    await inflight.discard();
-    throw thrown;
   }
 }
 

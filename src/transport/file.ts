@@ -14,7 +14,7 @@ export function openFiles(limits: TransferLimits): Transport {
     localPath: absolutePath,
     remove: async (path, stop) => {
       const local = absolutePath(path);
-      const guard = watch(stop, limits.timeout, local);
+      const guard = watch(stop, limits.timeout, () => local);
       try {
         await guard.wait(unlink(local));
       } catch (error) {
@@ -42,7 +42,7 @@ async function get(
   range: ByteRange | undefined,
   limits: TransferLimits,
 ): Promise<Download> {
-  const guard = watch(stop, limits.timeout, path);
+  const guard = watch(stop, limits.timeout, () => path);
   let file: FileHandle | undefined;
   try {
     file = await openGuarded(path, guard);
@@ -86,11 +86,12 @@ function bytesOf({ file, path, guard }: Source, offset: number, length: number):
     guard.end();
     closeLater(file);
   };
-  guard.signal.addEventListener('abort', end, { once: true });
+  guard.onCut(end);
   return {
     [Symbol.asyncIterator]: () => ({
       next: async () => {
-        if (guard.signal.aborted) throw guard.signal.reason as RetryableError;
+        const reason = guard.cut();
+        if (reason !== undefined) throw reason;
         const wanted = Math.min(readSize, length - taken);
         if (ended) return { done: true, value: undefined };
         try {

@@ -1,53 +1,34 @@
-import type { Dispatcher } from 'undici';
 import { RetryableError } from '../errors.js';
 import type { BodyPlan } from './http-answer.js';
 import { httpError, shown } from './http-error.js';
+import type { Exchange } from './http-exchange.js';
 import type { Lease } from './origins.js';
+import type { Download } from './transport.js';
 import type { Watch } from './watch.js';
 
-type Body = Dispatcher.ResponseData['body'];
-
 /** Bodies up to this size are read whole: much cheaper than a stream. */
-const smallBody = 64 * 1024;
+const smallBody = 128 * 1024;
 
 /** An answer whose body is still to come. Both `watch` and `lease` end with the body. */
-export interface Answer {
-  readonly body: Body;
+export interface Answer extends Exchange {
   readonly url: URL;
   readonly lease: Lease;
   readonly watch: Watch;
 }
 
-const iterableOf = (next: () => Promise<IteratorResult<Uint8Array, undefined>>, end: () => void) => ({
-  [Symbol.asyncIterator]: (): AsyncIterator<Uint8Array, undefined> => ({
-    next,
-    return: async () => {
-      end();
-      return { done: true, value: undefined };
-    },
-  }),
-});
-
-/** The wanted bytes of an answer. Throws RetryableError; so does the iteration. */
-export async function bodyData(answer: Answer, plan: BodyPlan): Promise<AsyncIterable<Uint8Array>> {
-  const { body, url, lease, watch } = answer;
-  if (plan.whole === undefined || plan.whole > smallBody) return streamed(answer, plan);
+/** The wanted bytes of an answer, whole or as a stream. Throws RetryableError; so does the iteration. */
+export async function bodyData(
+  answer: Answer,
+  plan: BodyPlan,
+): Promise<Pick<Download, 'data'> & Pick<Partial<Download>, 'whole'>> {
+  const { url, lease, watch } = answer;
+  if (plan.whole === undefined || plan.whole > smallBody) return { data: streamed(answer, plan) };
   try {
-    const data = new Uint8Array(await watch.wait(body.arrayBuffer()));
-    if (data.byteLength !== plan.whole) throw cutShort(url, data.byteLength, plan.whole);
-    let given = data.byteLength === 0;
-    return iterableOf(
-      async () => {
-        if (given) return { done: true, value: undefined };
-        given = true;
-        return { done: false, value: data };
-      },
-      () => {
-        given = true;
-      },
-    );
+    const whole = await answer.readAll();
+    if (whole.byteLength !== plan.whole) throw cutShort(url, whole.byteLength, plan.whole);
+    return { whole, data: once(whole) };
   } catch (error) {
-    body.destroy();
+    answer.drop();
     throw httpError(error, url);
   } finally {
     watch.end();
@@ -55,8 +36,15 @@ export async function bodyData(answer: Answer, plan: BodyPlan): Promise<AsyncIte
   }
 }
 
-function streamed({ body, url, lease, watch }: Answer, plan: BodyPlan): AsyncIterable<Uint8Array> {
-  const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array, undefined>;
+/** Bytes that are here already, for those who want a stream. */
+export const once = (data: Uint8Array): AsyncIterable<Uint8Array> => ({
+  async *[Symbol.asyncIterator]() {
+    if (data.byteLength > 0) yield data;
+  },
+});
+
+function streamed(answer: Answer, plan: BodyPlan): AsyncIterable<Uint8Array> {
+  const { url, lease, watch } = answer;
   let skip = plan.skip;
   let taken = 0;
   let ended = false;
@@ -64,17 +52,15 @@ function streamed({ body, url, lease, watch }: Answer, plan: BodyPlan): AsyncIte
     if (ended) return;
     ended = true;
     // Not read to its end, the connection is of no use any more; read to its end, this does nothing.
-    body.destroy();
+    answer.drop();
     watch.end();
     lease.release();
   };
-  // A stop between two reads frees the connection, even if nobody reads again.
-  watch.signal.addEventListener('abort', end, { once: true });
 
   const read = async (): Promise<Uint8Array | undefined> => {
     for (;;) {
-      const { done, value } = await watch.wait(chunks.next());
-      if (done === true) {
+      const value = await answer.read();
+      if (value === undefined) {
         if (plan.take !== undefined && taken < plan.take) throw cutShort(url, taken, plan.take);
         return undefined;
       }
@@ -89,11 +75,13 @@ function streamed({ body, url, lease, watch }: Answer, plan: BodyPlan): AsyncIte
   };
   // When a whole answer was asked for, its end is waited for: only then is the connection free for the next file.
   const isEnough = (): boolean => plan.take !== undefined && taken >= plan.take && plan.whole === undefined;
-  return iterableOf(async () => {
-    if (ended) {
-      if (watch.signal.aborted) throw watch.signal.reason as RetryableError;
-      return { done: true, value: undefined };
+  const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+    const reason = watch.cut();
+    if (reason !== undefined) {
+      end();
+      throw reason;
     }
+    if (ended) return { done: true, value: undefined };
     try {
       const value = isEnough() ? undefined : await read();
       if (value !== undefined) return { done: false, value };
@@ -103,7 +91,18 @@ function streamed({ body, url, lease, watch }: Answer, plan: BodyPlan): AsyncIte
     }
     end();
     return { done: true, value: undefined };
-  }, end);
+  };
+  // A stop between two reads frees the connection, even if nobody reads again.
+  watch.onCut(end);
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next,
+      return: async () => {
+        end();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
 }
 
 const cutShort = (url: URL, got: number, expected: number): RetryableError =>

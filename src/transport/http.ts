@@ -1,10 +1,10 @@
-import type { Dispatcher } from 'undici';
 import { PermanentError, systemCode } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { bodyData, type Answer } from './http-body.js';
+import { bodyData, once, type Answer } from './http-body.js';
 import { planBody, single, type BodyPlan } from './http-answer.js';
 import { systemAddresses } from './guarded-connect.js';
 import { httpError, shown } from './http-error.js';
+import { exchange } from './http-exchange.js';
 import { isRedirect, nextOf, trailFrom } from './http-redirect.js';
 import { openOrigins, type Lease, type Origins } from './origins.js';
 import type {
@@ -21,12 +21,6 @@ import { watch, type Watch } from './watch.js';
 /** Bytes read of an answer that nobody wants, so that its connection can be used again. */
 const mostWaste = 64 * 1024;
 
-/** The answer to a request, redirects followed. */
-interface Final extends Answer {
-  readonly status: number;
-  readonly headers: Dispatcher.ResponseData['headers'];
-}
-
 /** Opens the transport for `http:` and `https:`. Connections are kept and shared by all sessions. */
 export function openHttp(limits: TransferLimits, logger: Logger, addresses = systemAddresses): Transport {
   const origins = openOrigins(limits, addresses);
@@ -38,9 +32,10 @@ export function openHttp(limits: TransferLimits, logger: Logger, addresses = sys
 
 function openSite(site: Site, origins: Origins, limits: TransferLimits, logger: Logger): Session {
   let isWarned = false;
+  const secret = authorization(site);
   const ask = async (path: string, stop: AbortSignal, range: ByteRange | undefined): Promise<Download> => {
     const url = retrievalUrl(site.url, path);
-    const answer = await follow(url, authorization(site), rangeHeader(range), { origins, limits, stop });
+    const answer = await follow(url, secret, rangeHeader(range), { origins, limits, stop });
     const plan = await planOrWaste(answer, range);
     if (plan.skip > 0 && !isWarned) {
       isWarned = true;
@@ -52,14 +47,14 @@ function openSite(site: Site, origins: Origins, limits: TransferLimits, logger: 
     return {
       size: plan.take,
       modified: Number.isNaN(modified.getTime()) ? undefined : modified,
-      data: await bodyData(answer, plan),
+      ...(await bodyData(answer, plan)),
     };
   };
   return {
     get: (path, stop, range) => {
       const isEmpty = range?.length === 0;
       return isEmpty
-        ? Promise.resolve({ size: 0, modified: undefined, data: nothing })
+        ? Promise.resolve({ size: 0, modified: undefined, data: once(Buffer.alloc(0)) })
         : ask(path, stop, range);
     },
     close: async () => undefined,
@@ -67,7 +62,7 @@ function openSite(site: Site, origins: Origins, limits: TransferLimits, logger: 
 }
 
 /** The plan for an answer; one that is not the file is read away before the error is thrown. */
-async function planOrWaste(answer: Final, range: ByteRange | undefined): Promise<BodyPlan> {
+async function planOrWaste(answer: Answer, range: ByteRange | undefined): Promise<BodyPlan> {
   try {
     return planBody(answer.status, answer.headers, range, answer.url);
   } catch (error) {
@@ -77,10 +72,6 @@ async function planOrWaste(answer: Final, range: ByteRange | undefined): Promise
     throw error;
   }
 }
-
-const nothing: AsyncIterable<Uint8Array> = {
-  [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }),
-};
 
 /**
  * The URL of a file: base and path joined by one slash, each element of the path percent-encoded (the format, forming
@@ -128,11 +119,11 @@ async function follow(
   secret: Record<string, string>,
   range: Record<string, string>,
   { origins, limits, stop }: Setting,
-): Promise<Final> {
+): Promise<Answer> {
   for (let trail = trailFrom(first); ;) {
     const { url, isHome, publicOnly } = trail;
     const lease = await origins.lease(url.origin, stop, publicOnly);
-    const guard = watch(stop, limits.timeout, shown(url));
+    const guard = watch(stop, limits.timeout, () => shown(url));
     try {
       const answer = await request(url, { ...range, ...(isHome ? secret : {}) }, lease, guard);
       if (!isRedirect(answer.status)) return answer;
@@ -153,22 +144,17 @@ async function request(
   headers: Record<string, string>,
   lease: Lease,
   guard: Watch,
-): Promise<Final> {
-  const options = {
+): Promise<Answer> {
+  const wanted = {
     path: `${url.pathname}${url.search}`,
-    method: 'GET' as const,
     headers: { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'sarracenia', ...headers },
-    signal: guard.signal,
   };
-  const ask = (): Promise<Dispatcher.ResponseData> => guard.wait(lease.pool.request(options));
   // The server may close a kept connection at the very moment we use it: that is no failure of the file.
-  const answer = await ask().catch((error: unknown) => {
+  const answer = await exchange(lease.pool, wanted, guard).catch((error: unknown) => {
     if (!isLostConnection(error)) throw error;
-    return ask();
+    return exchange(lease.pool, wanted, guard);
   });
-  // Without a listener, a body that is cut while nobody reads it would end the process.
-  answer.body.on('error', () => undefined);
-  return { status: answer.statusCode, headers: answer.headers, body: answer.body, url, lease, watch: guard };
+  return { ...answer, url, lease, watch: guard };
 }
 
 const isLostConnection = (error: unknown): boolean =>
@@ -177,8 +163,13 @@ const isLostConnection = (error: unknown): boolean =>
 /** Reads away a small body that nobody wants, or gives the connection up. Never throws. */
 async function waste(answer: Answer): Promise<void> {
   try {
-    await answer.watch.wait(answer.body.dump({ limit: mostWaste, signal: answer.watch.signal }));
+    for (let left = mostWaste; left > 0;) {
+      const data = await answer.read();
+      if (data === undefined) return;
+      left -= data.byteLength;
+    }
   } catch {
-    answer.body.destroy();
+    // Then there is no connection left to be used again.
   }
+  answer.drop();
 }

@@ -35,7 +35,8 @@ const idle = 60_000;
 /** Opens the door to all transports; each is loaded when a URL first asks for it. */
 export function openTransports(options: TransportOptions): Transports {
   const loaded = new Map<number, Promise<Transport>>();
-  const rate = openRate(options.kbytesPerSecond ?? 0);
+  const { kbytesPerSecond = 0 } = options;
+  const rate = kbytesPerSecond > 0 ? openRate(kbytesPerSecond) : undefined;
 
   const transportFor = (baseUrl: string): Promise<Transport> => {
     const scheme = schemeOf(baseUrl);
@@ -54,7 +55,7 @@ export function openTransports(options: TransportOptions): Transports {
     open: async (baseUrl, stop) => {
       const transport = await transportFor(baseUrl);
       const session = await transport.open({ url: baseUrl, credential: options.credentialOf(baseUrl) }, stop);
-      return limited(session, rate);
+      return rate === undefined ? session : limited(session, rate);
     },
   });
 
@@ -70,8 +71,8 @@ export function openTransports(options: TransportOptions): Transports {
 const limited = (session: Session, rate: Rate): Session => ({
   ...session,
   get: async (path, stop, range) => {
-    const download = await session.get(path, stop, range);
-    return { ...download, data: rate.limit(download.data, stop) };
+    const { size, modified, data } = await session.get(path, stop, range);
+    return { size, modified, data: rate.limit(data, stop) };
   },
 });
 

@@ -34,6 +34,8 @@ export interface Download {
   readonly modified: Date | undefined;
   /** Must be iterated to its end or returned early; either frees the connection. */
   readonly data: AsyncIterable<Uint8Array>;
+  /** The same bytes, when they are few and have all come: then `data` need not be iterated. */
+  readonly whole?: Uint8Array;
 }
 
 export interface Session {

@@ -3,52 +3,73 @@ import { RetryableError } from '../errors.js';
 
 /** Guards one transfer: cuts it when the other side is silent for too long, or when we are told to stop. */
 export interface Watch {
-  /** Raised, with the error as reason, when the transfer is cut; for libraries that take a signal. */
-  readonly signal: AbortSignal;
-  /**
-   * Waits for the other side. Time counts only in here, so that a slow reader is not mistaken for a silent server.
-   * Rejects with RetryableError when the transfer is cut, whatever becomes of the promise.
-   */
+  /** Why the transfer was cut; undefined while it goes on. */
+  readonly cut: () => RetryableError | undefined;
+  /** Called when the transfer is cut, once. */
+  readonly onCut: (listener: (reason: RetryableError) => void) => void;
+  /** The other side has its turn, from now on: its silence counts. Said again whenever it gives something. */
+  readonly expect: () => void;
+  /** We have our turn: a slow reader is not mistaken for a silent server. */
+  readonly rest: () => void;
+  /** Waits for the other side. Rejects with RetryableError when the transfer is cut, whatever becomes of the promise. */
   readonly wait: <T>(work: Promise<T>) => Promise<T>;
-  /** No more waits will come. */
+  /** The transfer is over: it can be cut no more. */
   readonly end: () => void;
 }
 
 /** `timeout` in milliseconds, 0 for none. `what` names the transfer in messages. */
-export function watch(stop: AbortSignal, timeout: number, what: string): Watch {
-  const controller = new AbortController();
-  let reject: ((error: unknown) => void) | undefined;
+export function watch(stop: AbortSignal, timeout: number, what: () => string): Watch {
+  let reason: RetryableError | undefined;
+  const listeners: ((reason: RetryableError) => void)[] = [];
+  let reject: ((reason: RetryableError) => void) | undefined;
   const cut = (error: RetryableError): void => {
-    controller.abort(error);
+    if (reason !== undefined) return;
+    reason = error;
+    end();
+    for (const listener of listeners) listener(error);
     reject?.(error);
   };
-  const onStop = (): void => {
-    cut(new RetryableError(`stopped while fetching ${what}`, { cause: stop.reason }));
+  const clock = timeout > 0 ? clockOf(timeout) : undefined;
+  const guarded: Guarded = {
+    deadline: Infinity,
+    expire: () => {
+      cut(new RetryableError(`no byte for ${timeout / 1000} s while fetching ${what()}`));
+    },
   };
-  const timer =
-    timeout > 0
-      ? setTimeout(() => {
-          if (reject !== undefined)
-            cut(new RetryableError(`no byte for ${timeout / 1000} s while fetching ${what}`));
-        }, timeout)
-      : undefined;
-  // One signal stops any number of transfers; Node would suspect a leak.
-  setMaxListeners(0, stop);
-  stop.addEventListener('abort', onStop, { once: true });
+  const onStop = (): void => {
+    cut(new RetryableError(`stopped while fetching ${what()}`, { cause: stop.reason }));
+  };
+  const expect = (): void => {
+    if (reason === undefined) clock?.expect(guarded);
+  };
+  const rest = (): void => {
+    guarded.deadline = Infinity;
+  };
+  const end = (): void => {
+    clock?.forget(guarded);
+    stopping(stop).delete(onStop);
+  };
+  stopping(stop).add(onStop);
   if (stop.aborted) onStop();
 
   return {
-    signal: controller.signal,
+    cut: () => reason,
+    onCut: (listener) => {
+      listeners.push(listener);
+    },
+    expect,
+    rest,
     wait: (work) =>
       new Promise((resolve, refuse) => {
-        if (controller.signal.aborted) {
+        if (reason !== undefined) {
           work.catch(() => undefined);
-          refuse(controller.signal.reason as RetryableError);
+          refuse(reason);
           return;
         }
-        timer?.refresh();
+        expect();
         const settled = (): void => {
           reject = undefined;
+          rest();
         };
         reject = refuse;
         work.then(
@@ -62,9 +83,66 @@ export function watch(stop: AbortSignal, timeout: number, what: string): Watch {
           },
         );
       }),
-    end: () => {
-      clearTimeout(timer);
-      stop.removeEventListener('abort', onStop);
+    end,
+  };
+}
+
+/** What is to be done when a signal is raised: one listener serves thousands of transfers, one after the other. */
+const stops = new WeakMap<AbortSignal, Set<() => void>>();
+
+function stopping(stop: AbortSignal): Set<() => void> {
+  const known = stops.get(stop);
+  if (known !== undefined) return known;
+  const made = new Set<() => void>();
+  stops.set(stop, made);
+  setMaxListeners(0, stop);
+  const tell = (): void => {
+    for (const told of [...made]) told();
+  };
+  stop.addEventListener('abort', tell, { once: true });
+  return made;
+}
+
+/** Something that ends when nothing happens before its deadline (of `performance.now`). */
+interface Guarded {
+  deadline: number;
+  readonly expire: () => void;
+}
+
+interface Clock {
+  readonly expect: (guarded: Guarded) => void;
+  readonly forget: (guarded: Guarded) => void;
+}
+
+/** A deadline may be noticed late by this part of the timeout. */
+const ticksPerTimeout = 10;
+
+const clocks = new Map<number, Clock>();
+
+/** All transfers with the same timeout share one timer. It holds up no process: what they wait for does. */
+function clockOf(timeout: number): Clock {
+  const known = clocks.get(timeout);
+  if (known !== undefined) return known;
+  const watched = new Set<Guarded>();
+  let timer: NodeJS.Timeout | undefined;
+  const tick = (): void => {
+    if (watched.size === 0) {
+      clearInterval(timer);
+      timer = undefined;
+    }
+    const now = performance.now();
+    for (const guarded of [...watched]) if (guarded.deadline <= now) guarded.expire();
+  };
+  const clock: Clock = {
+    expect: (guarded) => {
+      guarded.deadline = performance.now() + timeout;
+      watched.add(guarded);
+      timer ??= setInterval(tick, Math.min(1000, Math.max(1, timeout / ticksPerTimeout))).unref();
+    },
+    forget: (guarded) => {
+      watched.delete(guarded);
     },
   };
+  clocks.set(timeout, clock);
+  return clock;
 }

@@ -1,0 +1,139 @@
+import type { Dispatcher, Pool } from 'undici';
+import type { Watch } from './watch.js';
+
+/** Bytes that may have come and not been read before the server is made to wait. */
+const mostUnread = 512 * 1024;
+
+/** An answer whose headers are here. Read it to its end, or drop it: only then is the connection free or gone. */
+export interface Exchange {
+  readonly status: number;
+  readonly headers: Dispatcher.ResponseData['headers'];
+  /** The next bytes, as many as have come; undefined at the end. Throws what the library throws, and when cut. */
+  readonly read: () => Promise<Uint8Array | undefined>;
+  /** All bytes to the end, when they are few. Throws as `read`. */
+  readonly readAll: () => Promise<Uint8Array>;
+  /** Nobody wants the rest: closes the connection unless everything has come. */
+  readonly drop: () => void;
+}
+
+/** What is asked for, besides the server. */
+export interface Request {
+  readonly path: string;
+  readonly headers: Record<string, string>;
+}
+
+const nothing = new Uint8Array(0);
+
+/**
+ * Sends a GET and waits for the headers of the answer. Uses the library's own callbacks: a stream, a signal and a
+ * timer for each file cost more than a small file itself. Throws what the library throws, and when cut.
+ */
+export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): Promise<Exchange> {
+  let controller: Dispatcher.DispatchController | undefined;
+  let chunks: Uint8Array[] = [];
+  let unread = 0;
+  let isCollecting = false;
+  let isEnded = false;
+  let isDropped = false;
+  let failure: Error | undefined;
+  /** Who waits for the headers or for bytes. */
+  let waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
+
+  const wake = (): void => {
+    const { resolve } = waiting ?? {};
+    waiting = undefined;
+    guard.rest();
+    resolve?.();
+  };
+  const fail = (error: Error): void => {
+    failure ??= error;
+    const { reject } = waiting ?? {};
+    waiting = undefined;
+    guard.rest();
+    reject?.(failure);
+  };
+  const news = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const reason = failure ?? guard.cut();
+      if (reason !== undefined) {
+        reject(reason);
+        return;
+      }
+      waiting = { resolve, reject };
+      guard.expect();
+    });
+  const takeAll = (): Uint8Array => {
+    const [only = nothing] = chunks;
+    const data = chunks.length < 2 ? only : Buffer.concat(chunks, unread);
+    chunks = [];
+    unread = 0;
+    return data;
+  };
+  const take = (): Uint8Array | undefined => {
+    const data = chunks.shift();
+    unread -= data?.byteLength ?? 0;
+    if (unread < mostUnread / 2) controller?.resume();
+    return data;
+  };
+  const drop = (): void => {
+    isDropped = true;
+    takeAll();
+    if (!isEnded) controller?.abort(new Error('nobody wants the rest'));
+  };
+  const body = {
+    read: async () => {
+      while (unread === 0) {
+        if (isDropped) return undefined;
+        if (failure !== undefined) throw failure;
+        if (isEnded) return undefined;
+        await news();
+      }
+      return take();
+    },
+    readAll: async () => {
+      isCollecting = true;
+      while (!isEnded) await news();
+      return takeAll();
+    },
+    drop,
+  };
+  guard.onCut((reason) => {
+    fail(reason);
+    controller?.abort(reason);
+  });
+
+  return new Promise((resolve, reject) => {
+    let answer: Exchange | undefined;
+    news().then(() => resolve(answer as Exchange), reject);
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart: (started) => {
+        controller = started;
+        if (failure !== undefined) started.abort(failure);
+      },
+      onResponseStart: (_, status, got) => {
+        // Others may precede the answer: 103, for one.
+        if (status < 200) return;
+        answer = { status, headers: got, ...body };
+        wake();
+      },
+      onResponseData: (_, chunk) => {
+        if (isDropped) return;
+        chunks.push(chunk);
+        unread += chunk.byteLength;
+        if (isCollecting) guard.expect();
+        else {
+          if (unread >= mostUnread) controller?.pause();
+          wake();
+        }
+      },
+      onResponseEnd: () => {
+        isEnded = true;
+        wake();
+      },
+      onResponseError: (_, error) => {
+        fail(error);
+      },
+    };
+    if (failure === undefined) pool.dispatch({ path, method: 'GET', headers }, handler);
+  });
+}
