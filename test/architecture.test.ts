@@ -26,7 +26,7 @@ async function readSources(): Promise<Sources> {
 const tree = (files: Readonly<Record<string, string>>): Sources =>
   new Map(Object.entries({ 'errors.ts': '', 'logger.ts': '', ...files }));
 
-describe('the source tree', async () => {
+describe('the source tree', { timeout: 60_000 }, async () => {
   const sources = await readSources();
 
   it('is there', () => {
