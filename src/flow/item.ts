@@ -31,6 +31,8 @@ export interface Retried {
   readonly expired: boolean;
   /** A newer state of its path has been taken in hand since. */
   readonly superseded: boolean;
+  /** What the operator said when it was dropped: to be ended, not tried. */
+  readonly dropped?: string | undefined;
 }
 
 /** Data standing under a private name beside its target. */

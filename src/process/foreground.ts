@@ -87,6 +87,7 @@ async function openStore(
     handlers,
     flush: config.transfer.durability === 'power',
     retryTtl: (config.queue.retryTtl ?? 0) * 1000,
+    retryOrder: config.queue.retryOrder,
     abandoned: removeAbandoned,
     logger,
   };

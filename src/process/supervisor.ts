@@ -80,6 +80,7 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
   const owner = await becomeOwner(options.state, {
     flush: config.transfer.durability === 'power',
     retryTtl: (config.queue.retryTtl ?? 0) * 1000,
+    retryOrder: config.queue.retryOrder,
     abandoned: removeAbandoned,
     logger,
     handlers: {

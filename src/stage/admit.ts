@@ -48,8 +48,11 @@ export function admit(
   };
 }
 
-/** Ends a retry that has waited too long. */
+/** Ends a retry that has waited too long, or that the operator does not want any more. */
 function refuseWorn({ retry }: Taken): void {
+  if (retry?.dropped !== undefined) {
+    throw new PermanentError(499, `${retry.dropped}, last: ${retry.reason}`);
+  }
   if (retry?.expired === true) {
     const since = new Date(retry.firstFailure).toISOString();
     throw new PermanentError(499, `given up: failing since ${since}, last: ${retry.reason}`);
@@ -60,7 +63,9 @@ function refuseWorn({ retry }: Taken): void {
 export function admitReport(): Stage<Taken, Pick<ReceivedReport, 'report'>> {
   return {
     name: 'admit',
-    run: async ({ message }) => {
+    run: async (item) => {
+      const { message } = item;
+      refuseWorn(item);
       if (message.kind === 'rejected') throw new PermanentError(message.code, message.reason);
       if (message.kind !== 'report') return dropped('an announcement, not a delivery record');
       return { report: message.report };

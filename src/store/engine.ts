@@ -14,9 +14,13 @@ export interface Engine {
   readonly written: () => Promise<void>;
   /**
    * Entries with `from` <= key < `to` in the order of their bytes. Changes made meanwhile may be missing from
-   * it: compare with `get` before acting on one.
+   * it: compare with `get` before acting on one. With `backwards` the last comes first.
    */
-  readonly scan: (from: Uint8Array, to: Uint8Array) => AsyncIterable<readonly [Buffer, Buffer]>;
+  readonly scan: (
+    from: Uint8Array,
+    to: Uint8Array,
+    backwards?: boolean,
+  ) => AsyncIterable<readonly [Buffer, Buffer]>;
   /** Drop all entries with `from` <= key < `to`; none of them may be changed meanwhile. */
   readonly clear: (from: Uint8Array, to: Uint8Array) => Promise<void>;
   /**
@@ -38,13 +42,18 @@ export const table = {
   seenOfPath: 0x66,
   /** Newest instant of a path, by hour of writing. */
   newest: 0x6e,
-  /** Retries: message, state, order by due time, by path, "this path has some", superseded, count. */
+  /** Retries: message, state, order by due time, due ones by id, by path, how many of a path. */
   retry: 0x52,
   retryState: 0x53,
   retryDue: 0x44,
+  retryReady: 0x59,
   retryOfPath: 0x42,
   retryPath: 0x57,
-  retrySuperseded: 0x55,
+  /** Why a retry is ended instead of tried: superseded when empty, else what the operator said. */
+  retryEnded: 0x55,
+  /** Id of the retry that is this message. */
+  retryTwin: 0x4d,
+  /** How many, and the last id. */
   retryCount: 0x4e,
 } as const;
 

@@ -15,13 +15,19 @@ const newBatch = (): Batch => ({ changes: new Map(), done: deferred<undefined>()
 
 /** Keeps blocks read lately; the memory of a store is about this, twice the write buffer, and the batches. */
 const cacheSize = 16 * 1024 * 1024;
-const scanStep = 256;
+/** Entries that a scan reads at once: few at first, because most look only at the head. */
+const scanSteps = { first: 8, most: 256 };
 
-async function* scanLevel(level: Level, from: Uint8Array, to: Uint8Array): AsyncGenerator<[Buffer, Buffer]> {
-  const iterator = level.iterator({ gte: Buffer.from(from), lt: Buffer.from(to) });
+async function* scanLevel(
+  level: Level,
+  from: Uint8Array,
+  to: Uint8Array,
+  reverse = false,
+): AsyncGenerator<[Buffer, Buffer]> {
+  const iterator = level.iterator({ gte: Buffer.from(from), lt: Buffer.from(to), reverse });
   try {
-    for (;;) {
-      const entries = await iterator.nextv(scanStep);
+    for (let step = scanSteps.first; ; step = Math.min(2 * step, scanSteps.most)) {
+      const entries = await iterator.nextv(step);
       if (entries.length === 0) return;
       yield* entries;
     }
@@ -125,7 +131,7 @@ export async function openLevelEngine(directory: string, flush: boolean): Promis
     remove: (key) => writes.change(nameOf(key), undefined),
     written: writes.written,
     failed: writes.failed,
-    scan: (from, to) => scanLevel(level, from, to),
+    scan: (from, to, backwards) => scanLevel(level, from, to, backwards),
     clear: async (from, to) => level.clear({ gte: Buffer.from(from), lt: Buffer.from(to) }),
     close: async () => {
       try {

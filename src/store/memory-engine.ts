@@ -40,9 +40,10 @@ export function openMemoryEngine(): Engine {
     remove: (key) => remove(shelfOf(key), nameOf(key)),
     written: async () => undefined,
     failed: new AbortController().signal,
-    scan: async function* (from, to) {
+    scan: async function* (from, to, backwards = false) {
       const shelf = shelfOf(from);
-      for (const key of keysBetween(shelf, nameOf(from), nameOf(to))) {
+      const keys = keysBetween(shelf, nameOf(from), nameOf(to));
+      for (const key of backwards ? [...keys].reverse() : keys) {
         const value = shelf.entries.get(key);
         if (value !== undefined) yield [namedKey(key), value];
       }

@@ -1,6 +1,6 @@
 import { PermanentError } from '../errors.js';
 import { isRecord } from './frames.js';
-import type { Retry, Store } from './store.js';
+import type { Retry, ReviewRequest, Store } from './store.js';
 
 /** What a client may ask of a store over the socket, by name. */
 export type Operation = (store: Store, args: readonly unknown[], signal: AbortSignal) => Promise<unknown>;
@@ -49,6 +49,27 @@ function retry(value: unknown): Omit<Retry, 'id'> {
   };
 }
 
+const optionalNumber = (value: unknown): number | undefined =>
+  value === undefined || value === null ? undefined : number(value);
+
+function reviewRequest(value: unknown): ReviewRequest {
+  if (!isRecord(value) || !isRecord(value['filter'])) throw refused('request');
+  const { path, host, failingSince } = value['filter'];
+  const deed = value['deed'];
+  if (deed !== 'look' && deed !== 'requeue' && deed !== 'drop') throw refused('deed');
+  return {
+    deed,
+    filter: {
+      path: optionalText(path),
+      host: optionalText(host),
+      failingSince: optionalNumber(failingSince),
+    },
+    limit: number(value['limit']),
+    after: optionalText(value['after']),
+    text: optionalText(value['text']),
+  };
+}
+
 export const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
   ['claim', async ({ seen }, [key, ttl], signal) => seen.claim(text(key), number(ttl), signal)],
   ['commit', async ({ seen }, [key, ttl, path]) => seen.commit(text(key), number(ttl), optionalText(path))],
@@ -77,5 +98,6 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ],
   ['handBack', async ({ retries }, [id]) => retries.handBack(text(id))],
   ['size', async ({ retries }) => retries.size()],
+  ['review', async ({ retries }, [request]) => retries.review(reviewRequest(request))],
   ['close', async (store) => store.close()],
 ]);

@@ -8,13 +8,15 @@ import { newestInstants } from './newest.js';
 import { openPaths } from './paths.js';
 import { openRetries } from './retry-list.js';
 import { openSeen } from './seen.js';
-import type { Store } from './store.js';
+import type { RetryOrder, Store } from './store.js';
 
 export interface OwnedStoreOptions {
   /** Put every write on the disk before it counts as done, so that it survives a power failure. Default false. */
   readonly flush?: boolean;
   /** Milliseconds after its first failure at which a retry is handed out as expired; 0 never. Default two days. */
   readonly retryTtl?: number;
+  /** Which of the retries that are due is handed out first. Default oldest. */
+  readonly retryOrder?: RetryOrder;
   /** Told what a dead client left behind, once: see `Paths.enter`. Awaited before the path is free again. */
   readonly abandoned?: (leftover: string) => Promise<void>;
   readonly logger?: Logger;
@@ -101,6 +103,7 @@ function guarded({ seen, paths, retries, close }: Store, check: () => void): Sto
       again: checked(retries.again),
       handBack: checked(retries.handBack),
       size: checked(retries.size),
+      review: checked(retries.review),
     },
     close,
   };
@@ -122,6 +125,7 @@ export async function openOwnedStore(
     engine,
     now,
     retryTtl: retryTtl > 0 ? retryTtl : Infinity,
+    order: options.retryOrder ?? 'oldest',
     newest,
     waitingPaths,
   });

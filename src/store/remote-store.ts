@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FatalError } from '../errors.js';
 import { reachOwner } from './ask.js';
 import type { Link } from './link.js';
-import type { Claim, DueRetry, Entry, Store } from './store.js';
+import type { Claim, DueRetry, Entry, RetrySize, ReviewedRetry, ReviewPage, Store } from './store.js';
 
 /** The store of another process. */
 export interface RemoteStore extends Store {
@@ -18,6 +18,13 @@ export interface ConnectOptions {
 }
 
 const lookEvery = 25;
+
+/** JSON has no undefined: the members come back absent. */
+const withAbsent = (retry: DueRetry): DueRetry => ({
+  ...retry,
+  contentType: retry.contentType,
+  dropped: retry.dropped,
+});
 
 async function awaitOwner(directory: string, wait: number): Promise<Link> {
   const deadline = Date.now() + wait;
@@ -77,18 +84,24 @@ export async function connectStore(directory: string, options: ConnectOptions = 
       add: async (retry, notBefore) => tell('add', retry, notBefore),
       take: async (limit) => {
         const taken = (await link.request('take', [limit])) as readonly DueRetry[];
-        // JSON has no undefined: the member comes back absent.
-        return taken.map((retry) => ({ ...retry, contentType: retry.contentType }));
+        return taken.map(withAbsent);
       },
       done: async (id) => tell('done', id),
       again: async (id, change) => tell('again', id, change),
       handBack: async (id) => tell('handBack', id),
       size: async () => {
-        const { waiting, nextDue } = (await link.request('size', [])) as {
-          waiting: number;
-          nextDue?: number;
-        };
-        return { waiting, nextDue };
+        const { waiting, nextDue, oldest } = (await link.request('size', [])) as RetrySize;
+        return { waiting, nextDue, oldest };
+      },
+      review: async (request) => {
+        const { entries, next, ...counts } = (await link.request('review', [request])) as ReviewPage;
+        const whole = ({ baseUrl, relPath, ...retry }: ReviewedRetry): ReviewedRetry => ({
+          ...withAbsent(retry),
+          due: retry.due,
+          baseUrl,
+          relPath,
+        });
+        return { entries: entries.map(whole), next, ...counts };
       },
     },
     lost: link.lost,

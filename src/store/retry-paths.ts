@@ -10,13 +10,17 @@ export interface RetryPaths extends WaitingRetries {
 
 export function retryPaths(engine: Engine, known: MayHave): RetryPaths {
   const entryKey = (path: Buffer, id: Buffer): Buffer => keyOf(table.retryOfPath, path, id);
-  const hasSome = (path: Buffer): Buffer => keyOf(table.retryPath, path);
-  let puts = 0;
+  /** How many there are of a path: a look-up is much cheaper than a scan, and nearly every path has none. */
+  const countKey = (path: Buffer): Buffer => keyOf(table.retryPath, path);
+  const countOf = (path: Buffer): number =>
+    known.mayHave(path) ? (readNumber(engine.get(countKey(path))) ?? 0) : 0;
+  const setCount = (path: Buffer, count: number): void => {
+    if (count > 0) engine.put(countKey(path), numberValue(count));
+    else engine.remove(countKey(path));
+  };
 
   const entriesOf = async (path: Buffer): Promise<readonly { key: Buffer; instant: number }[]> => {
-    // A look-up is much cheaper than a scan, and nearly every path has none.
-    if (engine.get(hasSome(path)) === undefined) return [];
-    const putsBefore = puts;
+    if (countOf(path) === 0) return [];
     await engine.written();
     const prefix = keyOf(table.retryOfPath, path);
     const found: { key: Buffer; instant: number }[] = [];
@@ -24,8 +28,13 @@ export function retryPaths(engine: Engine, known: MayHave): RetryPaths {
       const instant = readNumber(engine.get(key));
       if (instant !== undefined) found.push({ key, instant });
     }
-    if (found.length === 0 && puts === putsBefore) engine.remove(hasSome(path));
     return found;
+  };
+  const removeKey = (key: Buffer): void => {
+    if (engine.get(key) === undefined) return;
+    engine.remove(key);
+    const path = key.subarray(1, 1 + hashLength);
+    setCount(path, countOf(path) - 1);
   };
 
   const supersede = async (paths: readonly Buffer[], instant: number): Promise<boolean> => {
@@ -34,21 +43,21 @@ export function retryPaths(engine: Engine, known: MayHave): RetryPaths {
     const waiting = entries.filter(({ key }) => engine.get(key) !== undefined);
     if (waiting.some((entry) => entry.instant > instant)) return true;
     for (const { key } of waiting.filter((entry) => entry.instant < instant)) {
-      engine.put(keyOf(table.retrySuperseded, key.subarray(1 + hashLength)), nothing);
+      engine.put(keyOf(table.retryEnded, key.subarray(1 + hashLength)), nothing);
       // It has been told, and must not be met again: one path may have failed very often.
-      engine.remove(key);
+      removeKey(key);
     }
     return false;
   };
 
   return {
     put: (path, id, instant) => {
-      puts += 1;
+      const count = countOf(path);
       known.note(path);
       engine.put(entryKey(path, id), numberValue(instant));
-      engine.put(hasSome(path), nothing);
+      setCount(path, count + 1);
     },
-    remove: (path, id) => engine.remove(entryKey(path, id)),
+    remove: (path, id) => removeKey(entryKey(path, id)),
     supersede: (paths, instant) => paths.some(known.mayHave) && supersede(paths, instant),
   };
 }

@@ -1,4 +1,4 @@
-import { numberValue, readNumber } from './engine.js';
+import { hashOf, numberValue, readNumber } from './engine.js';
 import type { Retry } from './store.js';
 
 /** What never changes of a retry: written once. */
@@ -9,6 +9,7 @@ export interface RetryState {
   /** Milliseconds since 1970. */
   readonly due: number;
   readonly tries: number;
+  readonly firstFailure: number;
   readonly reason: string;
 }
 
@@ -29,12 +30,20 @@ export function decodeMessage(bytes: Buffer | undefined): RetryMessage | undefin
   }
 }
 
-export const encodeState = ({ due, tries, reason }: RetryState): Buffer =>
-  Buffer.concat([numberValue(due), numberValue(tries), Buffer.from(reason)]);
+export const encodeState = ({ due, tries, firstFailure, reason }: RetryState): Buffer =>
+  Buffer.concat([numberValue(due), numberValue(tries), numberValue(firstFailure), Buffer.from(reason)]);
 
 export function decodeState(bytes: Buffer | undefined): RetryState | undefined {
   const due = readNumber(bytes);
   const tries = readNumber(bytes?.subarray(8));
-  if (bytes === undefined || due === undefined || tries === undefined) return undefined;
-  return { due, tries, reason: bytes.subarray(16).toString('utf8') };
+  const firstFailure = readNumber(bytes?.subarray(16));
+  if (bytes === undefined || due === undefined || tries === undefined || firstFailure === undefined)
+    return undefined;
+  return { due, tries, firstFailure, reason: bytes.subarray(24).toString('utf8') };
+}
+
+/** What two copies of one message have in common, and no two messages have: everything that the broker delivers. */
+export function messageHash({ exchange, topic, headers, body }: RetryMessage): Buffer {
+  const sorted = Object.entries(headers).sort(([one], [other]) => (one < other ? -1 : 1));
+  return hashOf(JSON.stringify([exchange, topic, sorted, body]));
 }

@@ -87,12 +87,70 @@ export interface DueRetry extends Retry {
   readonly expired: boolean;
   /** A newer state of its path has been taken in hand since. */
   readonly superseded: boolean;
+  /** What the operator said when it was dropped: to be settled for good, not tried. */
+  readonly dropped: string | undefined;
+}
+
+/** Which of the entries that are due is handed out first: the one due longest, or the one that was added last. */
+export type RetryOrder = 'oldest' | 'newest';
+
+/** Which entries a review is about; all of what is given must hold. */
+export interface RetryFilter {
+  /** Pattern of the announced or the target path, with `*` and `?`. */
+  readonly path?: string | undefined;
+  /** Name of the host that the file is on. */
+  readonly host?: string | undefined;
+  /** First failure at this time or before, in milliseconds since 1970. */
+  readonly failingSince?: number | undefined;
+}
+
+/** One step of looking through the retry list; `deed` is done to every entry that matches. */
+export interface ReviewRequest {
+  readonly deed: 'look' | 'requeue' | 'drop';
+  readonly filter: RetryFilter;
+  /** Entries that may match before the step ends. */
+  readonly limit: number;
+  /** Where the step before has ended. */
+  readonly after?: string | undefined;
+  /** Of a drop: what its record says. */
+  readonly text?: string | undefined;
+}
+
+/** A retry as it stands in the list. */
+export interface ReviewedRetry extends DueRetry {
+  /** Milliseconds since 1970. */
+  readonly due: number;
+  /** Where the file is announced to be; undefined when the message cannot be read. */
+  readonly baseUrl: string | undefined;
+  readonly relPath: string | undefined;
+}
+
+export interface ReviewPage {
+  /** What matched, in the order of adding; empty unless the deed was to look. */
+  readonly entries: readonly ReviewedRetry[];
+  readonly matched: number;
+  readonly examined: number;
+  /** Where to go on; undefined at the end of the list. */
+  readonly next: string | undefined;
+}
+
+/** What can be told about the list without reading it. Times in milliseconds since 1970. */
+export interface RetrySize {
+  /** All entries, waiting and leased. */
+  readonly waiting: number;
+  /** When the next one is due; undefined when none is, or all are leased. */
+  readonly nextDue: number | undefined;
+  /** First failure of the oldest entry. */
+  readonly oldest: number | undefined;
 }
 
 export interface RetryList {
-  /** Durable when it resolves. `notBefore` in milliseconds since 1970. */
+  /**
+   * Durable when it resolves. `notBefore` in milliseconds since 1970. The same message a second time is not a second
+   * entry but one more failure of the first: the broker delivers again what could not be acknowledged.
+   */
   readonly add: (retry: Omit<Retry, 'id'>, notBefore: number) => Promise<void>;
-  /** At most `limit` entries that are due now, leased to the caller; oldest due first. */
+  /** At most `limit` entries that are due now, leased to the caller, in the order of the list. */
   readonly take: (limit: number) => Promise<readonly DueRetry[]>;
   /** Settled for good: forgotten. Without effect, like the two below, on what is not leased to the caller. */
   readonly done: (id: string) => Promise<void>;
@@ -100,8 +158,12 @@ export interface RetryList {
   readonly again: (id: string, change: { notBefore: number; reason: string }) => Promise<void>;
   /** Give back a leased entry untouched (stop). */
   readonly handBack: (id: string) => Promise<void>;
-  /** All entries, waiting and leased, and when the next one is due (milliseconds since 1970). */
-  readonly size: () => Promise<{ waiting: number; nextDue: number | undefined }>;
+  readonly size: () => Promise<RetrySize>;
+  /**
+   * A bounded step through all entries, whoever has them in hand: for people. `requeue` makes an entry due now, and
+   * takes a drop back; `drop` has it handed out as dropped at once. Durable when it resolves.
+   */
+  readonly review: (request: ReviewRequest) => Promise<ReviewPage>;
 }
 
 export interface Store {

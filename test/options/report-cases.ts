@@ -98,6 +98,10 @@ export const reportCases: Readonly<Record<string, Case>> = {
     expect(lab.read('report', ['retry_ttl 2h']).queue.retryTtl).toBe(7200);
     return Promise.resolve();
   },
+  retry_order: async (lab) => {
+    expect(lab.read('report', ['retry_order newest']).queue.retryOrder).toBe('newest');
+    return Promise.resolve();
+  },
   on_report: async (lab) => {
     const { name, file } = tracing(lab, 'on_report');
     await run(lab, `on_report ${name}`);

@@ -33,6 +33,7 @@ const samples: Readonly<Record<string, string>> = {
   suppress_duplicates_basis: 'data',
   report_dialect: 'log',
   document_root: '/else',
+  retry_order: 'newest',
   topic_prefix: 'v02.post.else',
 };
 

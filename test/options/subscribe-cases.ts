@@ -553,6 +553,14 @@ const retryTtl: Case = async (lab) => {
   return Promise.resolve();
 };
 
+/** That the store keeps to it is shown by the programs themselves. */
+const retryOrder: Case = async (lab) => {
+  expect(lab.read('subscribe', []).queue.retryOrder).toBe('oldest');
+  expect(lab.read('subscribe', ['retry_order newest']).queue.retryOrder).toBe('newest');
+  expect(() => lab.read('subscribe', ['retry_order first'])).toThrow(/retry_order/);
+  return Promise.resolve();
+};
+
 export const subscribeCases: Readonly<Record<string, Case>> = {
   ...placing,
   ...transfer,
@@ -563,4 +571,5 @@ export const subscribeCases: Readonly<Record<string, Case>> = {
   ...queueing,
   ...hooks,
   retry_ttl: retryTtl,
+  retry_order: retryOrder,
 };

@@ -23,8 +23,9 @@ export interface Child {
 }
 
 async function compile(into: string): Promise<void> {
-  const store = join(root, 'src', 'store');
-  const files = (await readdir(store)).map((name) => join(store, name));
+  const folders = ['store', 'message'].map((name) => join(root, 'src', name));
+  const listed = folders.map(async (folder) => (await readdir(folder)).map((name) => join(folder, name)));
+  const files = (await Promise.all(listed)).flat();
   files.push(
     join(root, 'src', 'errors.ts'),
     join(root, 'src', 'logger.ts'),

@@ -192,7 +192,8 @@ describe('connectStore', () => {
     const retry = { exchange: 'x', topic: 't', headers: {}, contentType: undefined, paths: [], instant: 1 };
     const body = 'x'.repeat(8_500_000);
     for (let n = 0; n < 2; n += 1) {
-      await store.retries.add({ ...retry, body, firstFailure: Date.now(), tries: 1, reason: '' }, n);
+      const topic = `t${n}`;
+      await store.retries.add({ ...retry, topic, body, firstFailure: Date.now(), tries: 1, reason: '' }, n);
     }
     // An answer is bounded in bytes, not only in entries.
     const [first, ...rest] = await store.retries.take(3);

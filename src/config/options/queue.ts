@@ -160,6 +160,12 @@ export const queue = group({
     components: consumers,
     help: 'Age at which a failed item is given up; as expire where that is given.',
   }),
+  retry_order: option({
+    type: oneOf('oldest', 'newest'),
+    default: 'oldest',
+    components: consumers,
+    help: 'Which of the failed items that are due is tried first; newest: the latest data first after an outage.',
+  }),
   attempts: option({
     type: count(1),
     default: 3,
