@@ -49,6 +49,10 @@ async function left(
     terminal.note(`${title}: runs in the foreground, process ${running.pid}\n`);
     return 1;
   }
+  if (running.trouble !== undefined) {
+    terminal.note(`${title}: runs, but waits: ${running.trouble}\n`);
+    return 1;
+  }
   const missing = running.instances.filter(({ pid }) => pid === undefined).length;
   if (missing > 0) await askStart(places.state);
   await terminal.write(

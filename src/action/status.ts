@@ -9,7 +9,7 @@ import { chosenNames, located } from './chosen.js';
 /** One configuration, as status shows it. */
 interface Row {
   readonly configuration: string;
-  readonly state: 'running' | 'foreground' | 'partial' | 'stopped' | 'silent' | 'broken';
+  readonly state: 'running' | 'foreground' | 'partial' | 'suspended' | 'stopped' | 'silent' | 'broken';
   readonly reason: string;
   readonly running: number;
   readonly expected: number;
@@ -52,8 +52,8 @@ async function rowOf(call: Call, named: string): Promise<Row> {
   const complete = answer.mode === 'daemon' ? 'running' : 'foreground';
   return {
     configuration: name,
-    state: running === instances.length ? complete : 'partial',
-    reason: instances.find(({ reason }) => reason !== '')?.reason ?? '',
+    state: answer.trouble !== undefined ? 'suspended' : running === instances.length ? complete : 'partial',
+    reason: answer.trouble ?? instances.find(({ reason }) => reason !== '')?.reason ?? '',
     running,
     expected: instances.length,
     queue: reports[0]?.queue,

@@ -47,10 +47,10 @@ export function createFlow<S>(parts: FlowParts<S>): Flow {
   const counter = createCounter();
   const members = membersOf(parts);
 
-  const run = async (stop: AbortSignal): Promise<void> => {
+  const run = async (stop: AbortSignal, lost?: AbortSignal): Promise<void> => {
     const fatal = new AbortController();
     const abort = new AbortController();
-    const ending = AbortSignal.any([stop, fatal.signal]);
+    const ending = AbortSignal.any([stop, fatal.signal, ...(lost === undefined ? [] : [lost])]);
     // Every item in hand listens to these: many listeners are no leak.
     setMaxListeners(0, stop, abort.signal, ending);
     const handle = itemHandler(parts, { ending, abort: abort.signal, counter });
@@ -74,7 +74,7 @@ export function createFlow<S>(parts: FlowParts<S>): Flow {
     };
 
     const started: Member[] = [];
-    const graceOver = startGrace(stop, pace.grace, abort);
+    const graceOver = startGrace(lost === undefined ? [stop] : [stop, lost], pace.grace, abort);
     const housekeeping = keepHouse(members, pace.housekeeping, abort.signal, logger);
     try {
       for (const member of members) {
@@ -175,18 +175,26 @@ async function settle<S>(
   return final;
 }
 
-function startGrace(stop: AbortSignal, grace: number, abort: AbortController): { cancel: () => void } {
+/** A stop begins the grace; one whose reason is fatal, whether first or later, ends it. */
+function startGrace(
+  signals: readonly AbortSignal[],
+  grace: number,
+  abort: AbortController,
+): { cancel: () => void } {
+  const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const begin = (): void => {
+  const begin = (signal: AbortSignal): void => {
     // Whoever has lost what it needs to work (its store) must not change anything any more.
-    if (stop.reason instanceof FatalError) abort.abort();
-    else timer = setTimeout(() => abort.abort(), grace);
+    if (signal.reason instanceof FatalError) abort.abort();
+    else timer ??= setTimeout(() => abort.abort(), grace);
   };
-  if (stop.aborted) begin();
-  else stop.addEventListener('abort', begin, { once: true });
+  for (const signal of signals) {
+    if (signal.aborted) begin(signal);
+    else signal.addEventListener('abort', () => begin(signal), { once: true, signal: over.signal });
+  }
   return {
     cancel: () => {
-      stop.removeEventListener('abort', begin);
+      over.abort();
       clearTimeout(timer);
     },
   };

@@ -20,8 +20,9 @@ export interface Pace<S> {
 
 /** A recipe that can run. */
 export interface Flow {
-  /** Ends when the intake has ended, or `stop` was aborted, and everything in hand is settled or handed back. */
-  readonly run: (stop: AbortSignal) => Promise<void>;
+  /** Ends when the intake has ended, or `stop` was aborted, and everything in hand is settled or handed back.
+   * When `lost` is aborted, what it needs to work is gone: no grace is given, not even one that has begun. */
+  readonly run: (stop: AbortSignal, lost?: AbortSignal) => Promise<void>;
   readonly balance: () => Balance;
 }
 

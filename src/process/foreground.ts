@@ -1,14 +1,16 @@
 import type { Config } from '../config/config.js';
 import { FatalError } from '../errors.js';
+import type { Owner } from '../store/owner.js';
 import type { Logger } from '../logger.js';
 import type { Handlers } from '../store/server.js';
 import type { Store } from '../store/store.js';
 import { removeAbandoned } from './abandoned.js';
 import type { OpenKit, Surroundings } from './kit.js';
+import { mendStore, troubleOf, waitingIn } from './mend.js';
 import { resetIfAsked } from './reset.js';
 import { reportOf } from './instance-report.js';
-import { type Balance, emptyBalance } from '../flow/balance.js';
-import { runComponent } from './run.js';
+import { type Balance, addBalances } from '../flow/balance.js';
+import { type Account, runComponent } from './run.js';
 import type { ConfigurationStatus, InstanceReport } from './status.js';
 import type { Tally } from './tally.js';
 
@@ -19,10 +21,15 @@ export interface Finish {
   readonly waiting: number;
 }
 
-/** A store, and how to leave it. `lost` is aborted when its owner, another process, is gone. */
+/** A store, and how to leave it. Another one takes its place when it had failed: ask for it each time. */
 interface OpenStore {
   readonly store: Store;
+  /** Aborted when the store cannot be used any more. */
   readonly lost?: AbortSignal;
+  /** Waits until it can be used again; false when `stop` came first. Absent where that cannot be. */
+  readonly mend?: (stop: AbortSignal) => Promise<boolean>;
+  /** Why nothing is done, while that is so. */
+  readonly trouble: () => string | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -33,7 +40,11 @@ export interface ForegroundOptions {
   readonly tally: () => Tally;
 }
 
-/** Runs a configuration in this process until it ends or is stopped, and returns what became of the items. */
+/**
+ * Runs a configuration in this process until it ends or is stopped, and returns what became of the items. While its
+ * store cannot be written, as on a full disk, it waits, as it does for a broker that is away; a run that is to come
+ * to an end fails instead.
+ */
 export async function runForeground(
   config: Config,
   around: Omit<Surroundings, 'store' | 'instance'>,
@@ -42,9 +53,10 @@ export async function runForeground(
   const { stop } = options;
   const asked = new AbortController();
   let report: () => Promise<InstanceReport | undefined> = async () => undefined;
+  const balances: Balance[] = [];
   const started = around.now();
   const handlers: Handlers = {
-    status: async () => statusOf(config, started, await open.store.retries.size(), await report()),
+    status: async () => statusOf(config, started, open, balances, await report()),
     stop: async () => {
       asked.abort();
       return { stopping: true };
@@ -52,22 +64,39 @@ export async function runForeground(
   };
   await resetIfAsked(config, around, stop);
   const open = await openStore(config, around.state, around.logger, handlers);
-  try {
-    const ending = AbortSignal.any([stop, asked.signal, ...(open.lost === undefined ? [] : [open.lost])]);
-    const balance = await runComponent(
-      config,
-      { ...around, store: open.store, instance: 0 },
-      {
-        stop: ending,
-        failFast: true,
-        running: (kit, account) => {
-          report = () => reportOf(kit, account, options.tally);
-          options.running(kit);
+  const ending = AbortSignal.any([stop, asked.signal]);
+  const once = async (): Promise<void> => {
+    const { store, lost } = open;
+    let account: Account | undefined;
+    try {
+      await runComponent(
+        config,
+        { ...around, store, instance: 0 },
+        {
+          stop: lost === undefined ? ending : AbortSignal.any([ending, lost]),
+          lost,
+          failFast: balances.length === 0,
+          running: (kit, counts) => {
+            account = counts;
+            report = () => reportOf(kit, counts, options.tally);
+            options.running(kit);
+          },
         },
-      },
-    );
-    if (open.lost?.aborted === true && !stop.aborted) throw open.lost.reason;
-    return { balance, waiting: (await open.store.retries.size()).waiting };
+      );
+    } catch (thrown) {
+      // What met the loss first; it is told by those who mend it.
+      if (lost?.aborted !== true) throw thrown;
+    } finally {
+      report = async () => undefined;
+      if (account !== undefined) balances.push(account.balance());
+    }
+    if (lost?.aborted !== true || ending.aborted) return;
+    if (open.mend === undefined || config.running.once) throw lost.reason;
+    if (await open.mend(ending)) await once();
+  };
+  try {
+    await once();
+    return { balance: addBalances(balances), waiting: (await waitingIn(open)) ?? 0 };
   } finally {
     await open.close();
   }
@@ -94,15 +123,16 @@ async function openStore(
   const rehearsal = config.running.dryRun || config.running.simulate;
   const posts = config.queueName === undefined;
   const transient = config.component === 'report' || (posts && config.posting.suppressDuplicates === 0);
+  const isWell = (): undefined => undefined;
   // The libraries behind the stores are loaded by those who need them.
   if (rehearsal || transient) {
     const { createMemoryStore } = await import('../store/memory-store.js');
     const owned = await createMemoryStore(options);
-    return { store: owned.join('this process'), close: owned.close };
+    return { store: owned.join('this process'), trouble: isWell, close: owned.close };
   }
   const { becomeOwner } = await import('../store/owner.js');
   const owner = await becomeOwner(state, options);
-  if (owner !== undefined) return { store: owner.store, close: owner.close };
+  if (owner !== undefined) return ownStore(owner, logger, posts);
   if (!posts) {
     throw new FatalError(
       `${config.program} ${config.name ?? 'with these options'} is running already; stop it first, or look at it with status`,
@@ -110,24 +140,46 @@ async function openStore(
   }
   const { connectStore } = await import('../store/remote-store.js');
   const remote = await connectStore(state);
-  return { store: remote, lost: remote.lost, close: remote.close };
+  return { store: remote, lost: remote.lost, trouble: isWell, close: remote.close };
 }
 
+/** A poster fails with its store: whoever called it can call it again. */
+const ownStore = (owner: Owner, logger: Logger, posts: boolean): OpenStore => ({
+  get store() {
+    return owner.store;
+  },
+  get lost() {
+    return owner.failed;
+  },
+  ...(!posts && { mend: (stop: AbortSignal) => mendStore(owner, logger, stop) }),
+  trouble: () => (owner.failed.aborted ? troubleOf(owner) : undefined),
+  close: async () => {
+    await owner.close().catch((thrown: unknown) => {
+      // Known already, and told.
+      if (!owner.failed.aborted) throw thrown;
+    });
+  },
+});
+
 /** The same answer as a supervisor gives, about this one process. */
-const statusOf = (
+async function statusOf(
   config: Config,
   started: number,
-  { waiting }: { readonly waiting: number },
+  open: OpenStore,
+  earlier: readonly Balance[],
   report: InstanceReport | undefined,
-): ConfigurationStatus => ({
-  program: config.program,
-  configuration: config.name ?? config.stateName,
-  mode: 'foreground',
-  pid: process.pid,
-  started,
-  retries: waiting,
-  earlier: emptyBalance,
-  instances: [
-    { number: 0, state: 'running', reason: '', pid: process.pid, since: started, restarts: 0, report },
-  ],
-});
+): Promise<ConfigurationStatus> {
+  return {
+    program: config.program,
+    configuration: config.name ?? config.stateName,
+    mode: 'foreground',
+    pid: process.pid,
+    started,
+    trouble: open.trouble(),
+    retries: await waitingIn(open),
+    earlier: addBalances(earlier),
+    instances: [
+      { number: 0, state: 'running', reason: '', pid: process.pid, since: started, restarts: 0, report },
+    ],
+  };
+}

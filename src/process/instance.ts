@@ -42,6 +42,7 @@ export async function runAsInstance(
       { ...around, store, watcher: counting.watcher },
       {
         stop: AbortSignal.any([signals.stop, store.lost, orphaned.signal]),
+        lost: AbortSignal.any([store.lost, orphaned.signal]),
         failFast: false,
         running: (kit, account) => {
           logger.info(keepingText(config, kit.plan, around.state));

@@ -17,6 +17,8 @@ const DECLARING = 2000;
 
 export interface RunOptions {
   readonly stop: AbortSignal;
+  /** Aborted when the store is gone: no grace, not even one that has begun. */
+  readonly lost?: AbortSignal | undefined;
   /** Say at once that a broker refuses us, instead of waiting until somebody mends it. */
   readonly failFast: boolean;
   /** Told when the flow is about to start: status asks the kit. */
@@ -53,9 +55,9 @@ export async function runComponent(
     await Promise.race([declared, sleep(DECLARING, undefined, { ref: false })]);
     options.running?.(kit, { balance: flow.balance, differences: audit.look });
     await declared;
-    await flow.run(options.stop);
+    await flow.run(options.stop, options.lost);
     // Whoever has lost its store could give nothing back: the end of its connections does.
-    if (!(options.stop.reason instanceof FatalError))
+    if (options.lost?.aborted !== true)
       await createAudit(() => finalDifferences(flow.balance(), kit.door()), kit.logger).look();
     if (config.running.once) requireConsumed(kit);
     return flow.balance();

@@ -47,8 +47,10 @@ export interface ConfigurationStatus {
   readonly pid: number;
   /** Milliseconds since 1970. */
   readonly started: number;
-  /** Entries of the retry list. */
-  readonly retries: number;
+  /** Why nothing is done at all: the state cannot be written. */
+  readonly trouble?: string | undefined;
+  /** Entries of the retry list; undefined while nobody can look. */
+  readonly retries?: number | undefined;
   /** Of the instance processes that have ended since the start. */
   readonly earlier: Balance;
   readonly instances: readonly InstanceStatus[];

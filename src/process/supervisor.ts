@@ -3,9 +3,11 @@ import type { Config } from '../config/config.js';
 import { FatalError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { type Balance, addBalances, describeBalance } from '../flow/balance.js';
-import { becomeOwner } from '../store/owner.js';
+import { type Owner, becomeOwner } from '../store/owner.js';
+import type { Handlers } from '../store/server.js';
 import { type Children, createChildren } from './children.js';
 import { removeAbandoned } from './abandoned.js';
+import { mendStore, troubleOf, waitingIn } from './mend.js';
 import { untilSignal } from './signals.js';
 import type { ConfigurationStatus, InstanceStatus } from './status.js';
 
@@ -27,103 +29,181 @@ export interface SupervisorOptions {
   readonly now: () => number;
 }
 
-/**
- * One configuration, running: owns its store, keeps its instances alive, and answers `status`, `stop` and
- * `reload` on the socket in the state directory. Returns when it was stopped.
- */
-export async function supervise(options: SupervisorOptions): Promise<void> {
-  const { config, logger, now } = options;
-  const started = now();
-  let isStopping = false;
-  let finish: () => void = () => undefined;
-  const asked = new Promise<void>((resolve) => (finish = resolve));
-  const childrenOf = (current: Config): Children =>
+/** The instances, through changes of the configuration and pauses. */
+interface Crew {
+  readonly status: () => readonly InstanceStatus[];
+  /** What the processes that have ended had done. */
+  readonly earlier: () => Balance;
+  readonly start: () => void;
+  readonly settled: () => Promise<void>;
+  readonly reload: () => Promise<{ readonly reloaded: boolean; readonly reason?: string }>;
+  /** Ends them all; `resume` starts others in their place. */
+  readonly hold: () => Promise<void>;
+  readonly resume: () => void;
+  /** Ends them for good. */
+  readonly stop: () => Promise<void>;
+}
+
+function createCrew(options: SupervisorOptions, allDone: () => void): Crew {
+  const { logger, now } = options;
+  const childrenOf = (config: Config): Children =>
     createChildren({
-      count: current.running.instances,
+      count: config.running.instances,
       spawn: options.spawn,
       logger,
-      silence: current.running.sanityLogDead * 1000,
+      silence: config.running.sanityLogDead * 1000,
       now,
-      once: current.running.once,
-      allDone: () => finish(),
+      once: config.running.once,
+      allDone,
     });
-  let children = childrenOf(config);
-  /** What the children of earlier configurations have done. */
+  let current = options.config;
+  let children = childrenOf(current);
+  let mode: 'working' | 'held' | 'ended' = 'working';
+  /** What the children before these have done. */
   const before: Balance[] = [];
-
-  const reload = async (): Promise<{ reloaded: boolean; reason?: string }> => {
-    options.reopenLog();
-    let next: Config;
-    try {
-      next = options.reread();
-    } catch (thrown) {
-      logger.error(`reload refused, everything goes on as before: ${messageOf(thrown)}`);
-      return { reloaded: false, reason: messageOf(thrown) };
-    }
-    logger.info(`reload: ${next.running.instances} instance(s) with the configuration as it is now`);
-    await replace(next);
-    return { reloaded: true };
+  const successors = (): void => {
+    before.push(children.earlier());
+    children = childrenOf(current);
+    children.start();
   };
-
-  const replace = async (next: Config): Promise<void> => {
-    if (next.running.instances === children.status().length) {
-      await children.replace(STOP_GRACE);
-    } else {
+  const take = async (next: Config): Promise<void> => {
+    current = next;
+    if (next.running.instances === children.status().length) return children.replace(STOP_GRACE);
+    const old = children;
+    await old.stop(STOP_GRACE);
+    if (mode === 'working' && children === old) successors();
+  };
+  return {
+    status: () => children.status(),
+    earlier: () => addBalances([...before, children.earlier()]),
+    start: () => {
+      if (mode === 'working') children.start();
+    },
+    settled: () => children.settled(),
+    reload: async () => {
+      options.reopenLog();
+      let next: Config;
+      try {
+        next = options.reread();
+      } catch (thrown) {
+        logger.error(`reload refused, everything goes on as before: ${messageOf(thrown)}`);
+        return { reloaded: false, reason: messageOf(thrown) };
+      }
+      logger.info(`reload: ${next.running.instances} instance(s) with the configuration as it is now`);
+      if (mode === 'working') await take(next);
+      else current = next;
+      return { reloaded: true };
+    },
+    hold: async () => {
+      mode = 'held';
       await children.stop(STOP_GRACE);
-      if (isStopping) return;
-      before.push(children.earlier());
-      children = childrenOf(next);
-      children.start();
-    }
+    },
+    resume: () => {
+      if (mode !== 'held') return;
+      mode = 'working';
+      successors();
+    },
+    stop: async () => {
+      mode = 'ended';
+      await children.stop(STOP_GRACE);
+    },
   };
+}
 
+/**
+ * One configuration, running: owns its store, keeps its instances alive, and answers `status`, `stop` and
+ * `reload` on the socket in the state directory. While the store cannot be written, as on a full disk, the instances
+ * rest, and go on by themselves. Returns when it was stopped.
+ */
+export async function supervise(options: SupervisorOptions): Promise<void> {
+  const { config, logger } = options;
+  const ended = new AbortController();
+  const crew = createCrew(options, () => ended.abort());
   const owner = await becomeOwner(options.state, {
     flush: config.transfer.durability === 'power',
     retryTtl: (config.queue.retryTtl ?? 0) * 1000,
     retryOrder: config.queue.retryOrder,
     abandoned: removeAbandoned,
     logger,
-    handlers: {
-      status: async (): Promise<ConfigurationStatus> => ({
-        program: config.program,
-        configuration: config.name ?? config.stateName,
-        mode: 'daemon',
-        pid: process.pid,
-        started,
-        retries: (await owner?.store.retries.size())?.waiting ?? 0,
-        earlier: addBalances([...before, children.earlier()]),
-        instances: children.status(),
-      }),
-      stop: async () => {
-        finish();
-        return { stopping: true };
-      },
-      reload,
-      // Those that had given up are tried again.
-      start: async () => {
-        children.start();
-        await children.settled();
-        return { instances: children.status() };
-      },
-    },
+    handlers: handlersOf(options, crew, () => owner, ended),
   });
   if (owner === undefined) {
     throw new FatalError(`${config.program} ${config.name ?? ''} is already running`, { exitCode: 1 });
   }
-  const signals = untilSignal({ hangUp: () => void reload() });
+  const signals = untilSignal({ hangUp: () => void crew.reload() });
+  const stop = AbortSignal.any([ended.signal, signals.stop]);
   try {
-    children.start();
-    await Promise.race([children.settled(), asked, signals.ended]);
-    const instances = children.status();
+    crew.start();
+    await Promise.race([crew.settled(), untilAborted(stop), untilAborted(owner.failed)]);
+    const instances = crew.status();
     options.ready(instances);
     // When not one can work, there is nothing to supervise: the reason has been told.
-    if (!instances.every(({ state }) => state === 'failed')) await Promise.race([asked, signals.ended]);
-    isStopping = true;
+    const areHopeless = instances.every(({ state }) => state === 'failed');
+    while (!areHopeless && !stop.aborted) {
+      await Promise.race([untilAborted(stop), untilAborted(owner.failed)]);
+      if (!stop.aborted) await rest(owner, crew, logger, stop);
+    }
     logger.info('stopping');
-    await children.stop(STOP_GRACE);
+    await crew.stop();
   } finally {
     signals.cancel();
-    await owner.close();
-    logger.info(`stopped; balance: ${describeBalance(addBalances([...before, children.earlier()]))}`);
+    await owner.close().catch((thrown: unknown) => logger.error(messageOf(thrown)));
+    logger.info(`stopped; balance: ${describeBalance(crew.earlier())}`);
   }
+}
+
+const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+/** The store has failed: nobody works until it is mended. */
+async function rest(owner: Owner, crew: Crew, logger: Logger, stop: AbortSignal): Promise<void> {
+  const held = crew.hold();
+  const isMended = await mendStore(owner, logger, stop);
+  await held;
+  if (isMended) crew.resume();
+}
+
+/** What is answered on the socket. */
+function handlersOf(
+  { config, now }: SupervisorOptions,
+  crew: Crew,
+  ownerOf: () => Owner | undefined,
+  ended: AbortController,
+): Handlers {
+  const started = now();
+  const trouble = (): string | undefined => {
+    const owner = ownerOf();
+    return owner?.failed.aborted === true ? troubleOf(owner) : undefined;
+  };
+  return {
+    status: async (): Promise<ConfigurationStatus> => ({
+      program: config.program,
+      configuration: config.name ?? config.stateName,
+      mode: 'daemon',
+      pid: process.pid,
+      started,
+      trouble: trouble(),
+      retries: await waitingIn(ownerOf()),
+      earlier: crew.earlier(),
+      instances: crew.status(),
+    }),
+    stop: async () => {
+      ended.abort();
+      return { stopping: true };
+    },
+    reload: async () => {
+      const answer = await crew.reload();
+      const reason = trouble();
+      return answer.reloaded && reason !== undefined ? { reloaded: false, reason } : answer;
+    },
+    // Those that had given up are tried again.
+    start: async () => {
+      crew.start();
+      await crew.settled();
+      return { instances: crew.status() };
+    },
+  };
 }

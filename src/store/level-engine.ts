@@ -93,7 +93,7 @@ function writer(level: Level, flush: boolean) {
 
 const unwritable = (directory: string, cause: unknown): FatalError =>
   new FatalError(
-    `cannot write the store in ${directory}: ${messageOf(cause)}. Check free space and permissions, then start again.`,
+    `cannot write the store in ${directory}: ${messageOf(cause)}. Check free space and permissions.`,
     { cause },
   );
 
@@ -116,7 +116,7 @@ export async function openLevelEngine(directory: string, flush: boolean): Promis
     if (error instanceof Error && systemCode(error.cause) === 'LEVEL_LOCKED') return undefined;
     throw new FatalError(
       `cannot open the store in ${directory}: ${messageOf(error instanceof Error ? (error.cause ?? error) : error)}. ` +
-        'Check its permissions; if its files are damaged, move the directory aside: what it remembered of ' +
+        'Check free space and permissions; if its files are damaged, move the directory aside: what it remembered of ' +
         'duplicates and failed messages is lost then.',
       { cause: error },
     );

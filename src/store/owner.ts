@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, mkdtemp } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { FatalError, messageOf } from '../errors.js';
 import { hashOf } from './engine.js';
 import { makePrivateDirectory, openLevelStore } from './level-store.js';
 import type { OwnedStore, OwnedStoreOptions } from './owned-store.js';
@@ -13,7 +14,7 @@ export interface OwnerOptions extends OwnedStoreOptions {
   readonly handlers?: Handlers;
 }
 
-/** This process owns a state directory. */
+/** This process owns a state directory. After `resume` its store is another one: ask for it each time. */
 export interface Owner {
   /** The store as the owner itself uses it; its `close` does not end the ownership. */
   readonly store: Store;
@@ -22,6 +23,13 @@ export interface Owner {
   readonly socket: string;
   /** Aborted when the store cannot be written any more: see `OwnedStore.failed`. */
   readonly failed: AbortSignal;
+  /**
+   * For a store that has failed: cuts the clients off and closes the files. What the handlers answer is answered on;
+   * whoever wants the store is refused.
+   */
+  readonly suspend: () => Promise<void>;
+  /** Opens the files again. @throws FatalError when they still cannot be written, or another process has them. */
+  readonly resume: () => Promise<void>;
   /** Ends the ownership: the clients are cut off, everything is written, the files are closed; they are
    * even when it rejects because the store had failed. */
   readonly close: () => Promise<void>;
@@ -58,22 +66,72 @@ async function socketPath(directory: string): Promise<string> {
  */
 export async function becomeOwner(directory: string, options: OwnerOptions = {}): Promise<Owner | undefined> {
   await makePrivateDirectory(directory);
-  const owned = await openLevelStore(join(directory, 'store'), options);
-  if (owned === undefined) return undefined;
+  const files = join(directory, 'store');
+  const first = await openLevelStore(files, options);
+  if (first === undefined) return undefined;
+  let owned = first;
+  let store = owned.join('the owner');
+  let why: FatalError | undefined;
+  const joinOwned: OwnedStore['join'] = (name) => {
+    if (why !== undefined) throw why;
+    return owned.join(name);
+  };
   try {
     const token = randomBytes(16).toString('hex');
     const socket = await socketPath(directory);
-    const server = await serve({ ...options, socket, token, owned });
+    const server = await serve({ ...options, socket, token, owned: { join: joinOwned } });
     await publishOwner(directory, socket, token);
-    const close = async (): Promise<void> => {
-      // While the files are still ours: a successor must not find its own announcement removed.
-      await withdrawOwner(directory);
-      await server.close();
-      await owned.close();
+    return {
+      get store() {
+        return store;
+      },
+      get owned() {
+        return owned;
+      },
+      get failed() {
+        return owned.failed;
+      },
+      socket,
+      suspend: async () => {
+        const { reason } = owned.failed as { readonly reason: unknown };
+        why = reason instanceof FatalError ? reason : new FatalError(`the store in ${files} is suspended`);
+        await server.cut();
+        // It rejects with what we know already.
+        await owned.close().catch(() => undefined);
+      },
+      resume: async () => {
+        await probe(directory);
+        const next = await openLevelStore(files, options);
+        if (next === undefined) throw new FatalError(`another process has taken the store in ${files}`);
+        owned = next;
+        store = owned.join('the owner');
+        why = undefined;
+      },
+      close: async () => {
+        // While the files are still ours: a successor must not find its own announcement removed.
+        await withdrawOwner(directory);
+        await server.close();
+        // Closed already where it is suspended.
+        if (why === undefined) await owned.close();
+      },
     };
-    return { store: owned.join('the owner'), owned, socket, failed: owned.failed, close };
   } catch (error) {
     await owned.close();
     throw error;
+  }
+}
+
+/** The store asks for so much at once; opening it with less would only make it fail again. */
+const ROOM = 1024 * 1024;
+
+/** Writes for a trial, because a file system may be full in ways that it does not tell beforehand. @throws FatalError */
+async function probe(directory: string): Promise<void> {
+  const file = join(directory, `probe.${process.pid}.tmp`);
+  try {
+    await writeFile(file, Buffer.alloc(ROOM), { mode: 0o600 });
+  } catch (cause) {
+    throw new FatalError(`cannot write in ${directory}: ${messageOf(cause)}`, { cause });
+  } finally {
+    await rm(file, { force: true }).catch(() => undefined);
   }
 }

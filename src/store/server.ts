@@ -18,7 +18,7 @@ export interface ServeOptions {
   readonly socket: string;
   /** What clients must show. */
   readonly token: string;
-  readonly owned: OwnedStore;
+  readonly owned: Pick<OwnedStore, 'join'>;
   readonly handlers?: Handlers;
   readonly logger?: Logger;
 }
@@ -27,6 +27,8 @@ interface Session {
   /** @throws on what is no request. */
   readonly receive: (value: unknown) => void;
   readonly end: () => Promise<void>;
+  /** It has asked for more than an answer of the handlers. */
+  readonly usesStore: () => boolean;
 }
 
 /** Characters of answers that are kept for one client at most. */
@@ -122,14 +124,20 @@ function openSession(options: ServeOptions, name: string, send: (frame: Buffer) 
       }
     },
     end: async () => store?.close(),
+    usesStore: () => store !== undefined,
   };
 }
 
 const isToken = (shown: unknown, token: string): boolean =>
   typeof shown === 'string' && timingSafeEqual(hashOf(shown), hashOf(token));
 
+interface Attended {
+  readonly ended: Promise<void>;
+  readonly usesStore: () => boolean;
+}
+
 /** Speaks with one client until the connection ends. */
-function attend(socket: Socket, options: ServeOptions, logger: Logger): Promise<void> {
+function attend(socket: Socket, options: ServeOptions, logger: Logger): Attended {
   const send = (frame: Buffer): void => {
     if (socket.destroyed || socket.write(frame)) return;
     // A client that does not read its answers may not ask on.
@@ -157,7 +165,7 @@ function attend(socket: Socket, options: ServeOptions, logger: Logger): Promise<
     }
   });
   socket.on('error', (error) => logger.debug(`connection of a client: ${messageOf(error)}`));
-  return new Promise((resolve) => {
+  const ended = new Promise<void>((resolve) => {
     socket.once('close', () => {
       const ending = session?.end() ?? Promise.resolve();
       ending
@@ -165,6 +173,13 @@ function attend(socket: Socket, options: ServeOptions, logger: Logger): Promise<
         .finally(() => resolve());
     });
   });
+  return { ended, usesStore: () => session?.usesStore() === true };
+}
+
+export interface Server {
+  /** Ends the clients that use the store; those that only ask the handlers are answered. */
+  readonly cut: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /**
@@ -172,12 +187,13 @@ function attend(socket: Socket, options: ServeOptions, logger: Logger): Promise<
  *
  * @throws FatalError when the socket cannot be opened.
  */
-export async function serve(options: ServeOptions): Promise<{ readonly close: () => Promise<void> }> {
+export async function serve(options: ServeOptions): Promise<Server> {
   const logger = options.logger ?? silentLogger;
-  const sockets = new Map<Socket, Promise<void>>();
+  const sockets = new Map<Socket, Attended>();
   const server = createServer((socket) => {
-    const attended = attend(socket, options, logger).finally(() => sockets.delete(socket));
+    const attended = attend(socket, options, logger);
     sockets.set(socket, attended);
+    void attended.ended.then(() => sockets.delete(socket));
   });
   await rm(options.socket, { force: true });
   await new Promise<void>((resolve, reject) => {
@@ -187,11 +203,16 @@ export async function serve(options: ServeOptions): Promise<{ readonly close: ()
     server.listen(options.socket, resolve);
   });
   server.on('error', (error) => logger.error(`socket ${options.socket}: ${error.message}`));
+  const end = async (isMeant: (client: Attended) => boolean): Promise<void> => {
+    const meant = [...sockets].filter(([, client]) => isMeant(client));
+    for (const [socket] of meant) socket.destroySoon();
+    await Promise.all(meant.map(([, { ended }]) => ended));
+  };
   return {
+    cut: () => end(({ usesStore }) => usesStore()),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const socket of sockets.keys()) socket.destroySoon();
-      await Promise.all(sockets.values());
+      await end(() => true);
       await closed;
     },
   };

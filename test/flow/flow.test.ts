@@ -259,6 +259,27 @@ describe('flow', () => {
     expect(end.ends.map(([, outcome]) => outcome.kind)).toEqual(['handed back']);
   });
 
+  it('ends a grace that has begun when what it needs is lost', async () => {
+    const stop = new AbortController();
+    const lost = new AbortController();
+    const end = recorder();
+    const flow = from(endless(jobs(1)), { ...pace, grace: 600_000 }, silentLogger)
+      .to(
+        stage(async (_job, signal) => {
+          setImmediate(() => {
+            stop.abort();
+            setImmediate(() => lost.abort(new FatalError('the store is gone')));
+          });
+          await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+          return pass;
+        }),
+      )
+      .to(stage(async () => pass))
+      .settling(end);
+    await flow.run(stop.signal, lost.signal);
+    expect(end.ends.map(([, outcome]) => outcome.kind)).toEqual(['handed back']);
+  });
+
   it('starts members in order, keeps house, stops them in reverse', async () => {
     const log: string[] = [];
     const member = (name: string): Settler<Job> => ({
