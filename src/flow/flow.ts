@@ -122,7 +122,8 @@ function itemHandler<S>(
   const lanes = createLanes(pace.lanes);
 
   const work = async (item: S): Promise<{ grown: S; outcome: Outcome }> => {
-    await lanes.enter();
+    const lane = lanes.enter();
+    if (lane !== undefined) await lane;
     try {
       if (ending.aborted || pace.isLost?.(item) === true)
         return { grown: item, outcome: { kind: 'handed back' } };
@@ -155,7 +156,8 @@ async function settle<S>(
   let final = outcome;
   for (const settler of settlers) {
     try {
-      await settler.settle(item, final, abort);
+      const work = settler.settle(item, final, abort);
+      if (work !== undefined) await work;
     } catch (thrown) {
       if (thrown instanceof FatalError) throw thrown;
       if (final.kind === 'handed back') {
@@ -167,9 +169,11 @@ async function settle<S>(
         await pause(SETTLING_FAULT_PAUSE, undefined, { signal: abort }).catch(() => undefined);
       }
       final = { kind: 'handed back' };
-      await settler.settle(item, final, abort).catch((again: unknown) => {
+      try {
+        await settler.settle(item, final, abort);
+      } catch (again) {
         logger.error(`${settler.name}: could not hand an item back: ${messageOf(again)}`);
-      });
+      }
     }
   }
   return final;

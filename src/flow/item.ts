@@ -50,7 +50,7 @@ export interface Taken {
   readonly delivery?: Delivery;
   readonly retry?: Retried;
   /** Tells where it came from that it has ended: acknowledged, or given back. The last thing that is done to it. */
-  readonly close: (outcome: Outcome) => Promise<void>;
+  readonly close: (outcome: Outcome) => Promise<void> | undefined;
   readonly exchange: string;
   readonly message: Decoded;
   /** Milliseconds since 1970 at which this process took it. */

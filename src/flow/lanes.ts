@@ -1,6 +1,7 @@
 /** A counter of free lanes with a fair queue: first come, first served. */
 export interface Lanes {
-  readonly enter: () => Promise<void>;
+  /** Undefined when one is free: it is ours then. */
+  readonly enter: () => Promise<void> | undefined;
   readonly leave: () => void;
 }
 
@@ -12,7 +13,7 @@ export function createLanes(count: number): Lanes {
     enter: () => {
       if (free > 0) {
         free -= 1;
-        return Promise.resolve();
+        return undefined;
       }
       return new Promise((resolve) => waiting.push(resolve));
     },

@@ -21,8 +21,14 @@ export interface Order {
 
 interface Place {
   readonly touches: readonly Touch[];
-  readonly left: Promise<void>;
+  /** Told when it has left. */
+  readonly waiting: (() => void)[];
 }
+
+const nobody: ReadonlySet<Place> = new Set();
+
+/** Most items have nobody behind them: a promise is made when somebody waits. */
+const leaving = (place: Place): Promise<void> => new Promise((resolve) => place.waiting.push(resolve));
 
 const isBelow = (path: string, directory: string): boolean =>
   path.length > directory.length &&
@@ -34,38 +40,38 @@ export function createOrder(): Order {
   const latest = new Map<string, Place>();
   const subtrees = new Set<Place>();
 
-  const before = (touches: readonly Touch[]): Set<Place> => {
-    const earlier = new Set<Place>();
+  const before = (touches: readonly Touch[]): ReadonlySet<Place> => {
+    let earlier: Set<Place> | undefined;
+    const add = (place: Place): void => {
+      earlier ??= new Set();
+      earlier.add(place);
+    };
     for (const { path, subtree } of touches) {
       const same = latest.get(path);
-      if (same !== undefined) earlier.add(same);
+      if (same !== undefined) add(same);
       for (const place of subtrees) {
-        if (place.touches.some((touch) => touch.subtree && isBelow(path, touch.path))) earlier.add(place);
+        if (place.touches.some((touch) => touch.subtree && isBelow(path, touch.path))) add(place);
       }
       if (!subtree) continue;
-      for (const [other, place] of latest) if (isBelow(other, path)) earlier.add(place);
+      for (const [other, place] of latest) if (isBelow(other, path)) add(place);
     }
-    return earlier;
+    return earlier ?? nobody;
   };
 
   return {
     join: (touches) => {
       const earlier = before(touches);
-      let leave: () => void = () => undefined;
-      const left = new Promise<void>((resolve) => (leave = resolve));
-      const place: Place = { touches, left };
+      const place: Place = { touches, waiting: [] };
       for (const { path } of touches) latest.set(path, place);
       if (touches.some((touch) => touch.subtree)) subtrees.add(place);
       const turn =
-        earlier.size === 0
-          ? undefined
-          : Promise.all([...earlier].map((other) => other.left)).then(() => undefined);
+        earlier.size === 0 ? undefined : Promise.all([...earlier].map(leaving)).then(() => undefined);
       return {
         turn,
         leave: () => {
           for (const { path } of touches) if (latest.get(path) === place) latest.delete(path);
           subtrees.delete(place);
-          leave();
+          for (const tell of place.waiting) tell();
         },
       };
     },

@@ -23,10 +23,11 @@ export interface Intake<S> extends Member {
 
 /**
  * One step: returns what the item gains, or its end. It fits wherever items have at least what it needs, so a
- * recipe in the wrong order does not compile. Throws RetryableError, PermanentError or FatalError.
+ * recipe in the wrong order does not compile. Throws RetryableError, PermanentError or FatalError. One that has its
+ * answer at once gives it at once: most items pass most stages so, and nobody needs to wait for them.
  */
 export interface Stage<Need, Gain extends object = object> extends Member {
-  readonly run: (item: Need, stop: AbortSignal) => Promise<Gain | Settled>;
+  readonly run: (item: Need, stop: AbortSignal) => Gain | Settled | Promise<Gain | Settled>;
 }
 
 /** What a stage returns that lets an item pass as it is. */
@@ -39,8 +40,9 @@ export interface Fan<I, O> extends Member {
 
 /**
  * Does what is due when an item has ended. Settlers run in the written order; acknowledging is the last. One that
- * waits for somebody else gives up when `stop` is aborted, by throwing: the item is handed back then.
+ * waits for somebody else gives up when `stop` is aborted, by throwing: the item is handed back then. One that has
+ * nothing to wait for answers nothing.
  */
 export interface Settler<S> extends Member {
-  readonly settle: (item: S, outcome: Outcome, stop: AbortSignal) => Promise<void>;
+  readonly settle: (item: S, outcome: Outcome, stop: AbortSignal) => Promise<void> | undefined;
 }

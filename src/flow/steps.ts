@@ -27,17 +27,23 @@ export async function runSteps<S>(
   logger: Logger,
 ): Promise<Ended<S>> {
   let grown: unknown = item;
+  let isOurs = false;
   try {
-    for (const [index, step] of steps.entries()) {
+    for (let index = 0; index < steps.length; index += 1) {
+      const step = steps[index] as Step;
       // A stage that does not look at the signal itself must not begin after it.
       if (stop.aborted) return { grown: grown as S, outcome: { kind: 'handed back' } };
       if (step.kind === 'fan') {
         const outcome = await spread(grown, step, steps.slice(index + 1), stop, logger);
         return { grown: grown as S, outcome };
       }
-      const answer = await step.stage.run(grown, stop);
+      const given = step.stage.run(grown, stop);
+      const answer = given instanceof Promise ? await given : given;
+      if (answer === pass) continue;
       if (isSettled(answer)) return { grown: grown as S, outcome: answer.outcome };
-      if (answer !== pass) grown = { ...(grown as object), ...answer };
+      // Copied once, since whoever made the item may keep it; from then on nobody else has it while no stage is at work.
+      grown = isOurs ? Object.assign(grown as object, answer) : { ...(grown as object), ...answer };
+      isOurs = true;
     }
     return { grown: grown as S, outcome: { kind: 'done', ...resultOf(grown) } };
   } catch (thrown) {

@@ -29,8 +29,10 @@ export function touchesOf({ message }: Taken): readonly Touch[] {
   if (message.kind !== 'post') return [];
   const { relPath, moved, change } = message.announcement;
   const subtree = change.kind !== 'write';
-  const paths = [decodeRelPath(relPath), moved?.from, moved?.to];
-  return paths.filter((path) => path !== undefined).map((path) => ({ path: normalisePath(path), subtree }));
+  const own = { path: normalisePath(decodeRelPath(relPath)), subtree };
+  if (moved === undefined) return [own];
+  const others = [moved.from, moved.to].filter((path) => path !== undefined);
+  return [own, ...others.map((path) => ({ path: normalisePath(path), subtree }))];
 }
 
 /** The intake of every consuming component. */
@@ -43,9 +45,10 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
     message: decode(delivery, options.postPrefix),
     takenAt: options.now(),
     repeated: delivery.redelivered,
-    close: async (outcome) => {
+    close: (outcome) => {
       if (outcome.kind === 'handed back') delivery.requeue();
       else delivery.ack();
+      return undefined;
     },
   });
 

@@ -41,7 +41,7 @@ export const linkedPath = (path: string, link: string): string =>
   link.startsWith('/') ? link : path.slice(0, path.lastIndexOf('/') + 1) + link;
 
 /** Whether a text could not have been UTF-8: it holds half of a surrogate pair. */
-export const hasLoneSurrogate = (text: string): boolean => /[\ud800-\udfff]/u.test(text);
+export const hasLoneSurrogate = (text: string): boolean => !text.isWellFormed();
 
 /**
  * Whether a text holds a control character (C0, DEL, C1: line feed and NUL among them) or a lone surrogate. No name

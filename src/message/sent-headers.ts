@@ -43,7 +43,14 @@ function changeHeaders(envelope: Envelope, change: Change): Record<string, strin
 const isFileHeader = (name: string): boolean => name === 'mtime' || name === 'atime' || name === 'mode';
 
 /** Characters a header name may have in AMQP and survives everywhere. */
-const isHeaderName = (name: string): boolean => name.length <= 128 && /^[\x21-\x7e]+$/.test(name);
+function isHeaderName(name: string): boolean {
+  if (name === '' || name.length > 128) return false;
+  for (let index = 0; index < name.length; index += 1) {
+    const unit = name.charCodeAt(index);
+    if (unit < 0x21 || unit > 0x7e) return false;
+  }
+  return true;
+}
 
 type Found = { readonly headers: Record<string, string> } | { readonly problem: string };
 

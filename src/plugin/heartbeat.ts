@@ -37,6 +37,6 @@ export function heartbeat(plugins: Plugins, facts: HeartbeatFacts): Settler<unkn
       for (const { name, run } of plugins.entries('on_stop'))
         await answered(() => run(plugins.context(deadline)), deadline, `on_stop ${name}`, 0);
     },
-    settle: async () => undefined,
+    settle: () => undefined,
   };
 }

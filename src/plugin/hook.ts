@@ -1,6 +1,6 @@
 import { PermanentError } from '../errors.js';
 import type { Target } from '../flow/item.js';
-import { dropped } from '../flow/outcome.js';
+import { type Settled, dropped } from '../flow/outcome.js';
 import { type Stage, pass } from '../flow/stage.js';
 import type { Announcement } from '../message/announcement.js';
 import { encodeRelPath } from '../message/rel-path.js';
@@ -48,22 +48,22 @@ export function hook(
   follow: Follow = (next) => next,
 ): Stage<Hookable, Gain> {
   const entries = plugins.entries(name);
+  const asked = async (item: Hookable, stop: AbortSignal): Promise<Gain | Settled> => {
+    const context = plugins.context(stop);
+    let current: Hookable = item;
+    for (const entry of entries) {
+      const who = `${name} ${entry.name}`;
+      const event = eventOf(name, current);
+      const answer = readAnswer(await answered(() => entry.run(event, context), stop, who), who);
+      const next = apply(name, entry.name, current, answer, follow);
+      if (next === undefined) return dropped(who);
+      current = next;
+    }
+    return current === item ? (pass as Gain) : gainOf(current);
+  };
   return {
     name,
-    run: async (item, stop) => {
-      if (entries.length === 0 || !isDue(name, item)) return pass as Gain;
-      const context = plugins.context(stop);
-      let current: Hookable = item;
-      for (const entry of entries) {
-        const who = `${name} ${entry.name}`;
-        const event = eventOf(name, current);
-        const answer = readAnswer(await answered(() => entry.run(event, context), stop, who), who);
-        const next = apply(name, entry.name, current, answer, follow);
-        if (next === undefined) return dropped(who);
-        current = next;
-      }
-      return current === item ? (pass as Gain) : gainOf(current);
-    },
+    run: (item, stop) => (entries.length === 0 || !isDue(name, item) ? (pass as Gain) : asked(item, stop)),
   };
 }
 

@@ -29,19 +29,30 @@ export function admit(
   headers: HeaderChanges,
   logger: Logger,
 ): Stage<Taken, Pick<Received, 'subject'>> {
+  const missing = new Map([
+    ...headers.set,
+    ['source', identity.source],
+    ['from_cluster', identity.cluster],
+    ['to_clusters', identity.to],
+  ]);
+  /** Most announcements have all that they need, and go on as they came. */
+  const isComplete = (found: ReadonlyMap<string, string>): boolean => {
+    for (const name of missing.keys()) if (!found.has(name)) return false;
+    for (const name of headers.remove) if (found.has(name)) return false;
+    return true;
+  };
   return {
     name: 'admit',
-    run: async (item) => {
+    run: (item) => {
       const { message } = item;
       if (message.kind === 'rejected') throw new PermanentError(message.code, message.reason);
       if (message.kind === 'report') return dropped('a delivery record, not an announcement');
       for (const warning of message.warnings) logger.warning(warning);
       refuseWorn(item);
       const { announcement } = message;
+      if (isComplete(announcement.headers)) return { subject: announcement };
       const complete = new Map(announcement.headers);
-      const missing = { source: identity.source, from_cluster: identity.cluster, to_clusters: identity.to };
-      for (const [name, value] of Object.entries(missing)) if (!complete.has(name)) complete.set(name, value);
-      for (const [name, value] of headers.set) if (!complete.has(name)) complete.set(name, value);
+      for (const [name, value] of missing) if (!complete.has(name)) complete.set(name, value);
       for (const name of headers.remove) complete.delete(name);
       return { subject: { ...announcement, headers: complete } };
     },
@@ -63,7 +74,7 @@ function refuseWorn({ retry }: Taken): void {
 export function admitReport(): Stage<Taken, Pick<ReceivedReport, 'report'>> {
   return {
     name: 'admit',
-    run: async (item) => {
+    run: (item) => {
       const { message } = item;
       refuseWorn(item);
       if (message.kind === 'rejected') throw new PermanentError(message.code, message.reason);

@@ -24,7 +24,7 @@ function answer(text: string, { rules, acceptUnmatch }: ChooseOptions): object |
 export function choose(options: ChooseOptions & { readonly realPath: boolean }): Stage<Described> {
   return {
     name: 'choose',
-    run: async (item) => {
+    run: (item) => {
       const { baseUrl, relPath } = item.draft;
       const text = options.realPath ? realPathOf(item.path) : `${baseUrl.replace(/\/$/, '')}${relPath}`;
       return answer(text, options);
@@ -48,7 +48,7 @@ function realPathOf(path: string): string {
 export function chooseReport(options: ChooseOptions): Stage<ReceivedReport> {
   return {
     name: 'choose',
-    run: async (item) => {
+    run: (item) => {
       const { baseUrl, relPath, headers } = item.report.about;
       return answer(matchUrl(baseUrl, relPath, headers.get('sundew_extension')), options);
     },

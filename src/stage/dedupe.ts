@@ -1,4 +1,4 @@
-import { done } from '../flow/outcome.js';
+import { type Settled, done } from '../flow/outcome.js';
 import { type Stage, pass } from '../flow/stage.js';
 import type { Announcement } from '../message/announcement.js';
 import { decodeRelPath } from '../message/rel-path.js';
@@ -28,15 +28,21 @@ interface Suppressible {
  * message that made the key known passes, because what followed from it may not have been confirmed.
  */
 export function dedupe(seen: Seen, options: DedupeOptions): Stage<Suppressible, Claimed> {
+  const claim = async (
+    { subject, repeated }: Suppressible,
+    key: string,
+    stop: AbortSignal,
+  ): Promise<Claimed | Settled> => {
+    if (subject.change.kind === 'remove') await seen.forgetPath(decodeRelPath(subject.relPath));
+    if ((await seen.claim(key, options.ttl, stop)) === 'ours') return { claimed: key };
+    if (repeated === true && (await isOwnRepeat(seen, key, subject, options.ttl, stop))) return pass;
+    return done(304, 'Not modified: duplicate announcement');
+  };
   return {
     name: 'dedupe',
-    run: async ({ subject, repeated }, stop) => {
-      const key = options.ttl === 0 ? undefined : dedupeKey(subject, options.basis);
-      if (key === undefined) return pass;
-      if (subject.change.kind === 'remove') await seen.forgetPath(decodeRelPath(subject.relPath));
-      if ((await seen.claim(key, options.ttl, stop)) === 'ours') return { claimed: key };
-      if (repeated === true && (await isOwnRepeat(seen, key, subject, options.ttl, stop))) return pass;
-      return done(304, 'Not modified: duplicate announcement');
+    run: (item, stop) => {
+      const key = options.ttl === 0 ? undefined : dedupeKey(item.subject, options.basis);
+      return key === undefined ? pass : claim(item, key, stop);
     },
   };
 }

@@ -39,7 +39,7 @@ export function describe(options: DescribeOptions): Stage<Found, Pick<Described,
   let turn = 0;
   return {
     name: 'describe',
-    run: async (item) => {
+    run: (item) => {
       if (!isWanted(item, options.events)) return dropped('events');
       const path = announcedPath(item.path, options.baseDir);
       const relPath = encodeRelPath(path);

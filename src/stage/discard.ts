@@ -8,7 +8,7 @@ import { relativeTo } from './target.js';
 export function discard(rootOf: (target: Target) => Root): Stage<Installed> {
   return {
     name: 'discard',
-    run: async (item) => {
+    run: (item) => {
       removeInside(rootOf(item.target), relativeTo(item.target));
       return pass;
     },

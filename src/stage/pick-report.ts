@@ -24,6 +24,6 @@ export function pickReport({ codes, users, hosts }: ReportFilter): Stage<Receive
     (hosts.length === 0 || hosts.some((wanted) => isHost(report.host, wanted)));
   return {
     name: 'pick-report',
-    run: async (item) => (isWanted(item) ? pass : dropped('not the code, user or host asked for')),
+    run: (item) => (isWanted(item) ? pass : dropped('not the code, user or host asked for')),
   };
 }

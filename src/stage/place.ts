@@ -22,20 +22,20 @@ export interface PlaceOptions extends PlanOptions {
   readonly warn: (text: string) => void;
 }
 
+type Gain = Pick<Placed, 'target' | 'counterpart' | 'next'>;
+
 /**
  * Decides where an announced file goes here, and how it will be announced to those further down. Throws FatalError
  * (exit code 2) at once when the settings could never place a file.
  */
-export function place(
-  options: PlaceOptions,
-): Stage<Selected, Pick<Placed, 'target' | 'counterpart' | 'next'>> {
+export function place(options: PlaceOptions): Stage<Selected, Gain> {
   const plans = plansOf(options);
   const { baseUrls } = options.repost;
   let turn = 0;
-  const targetFor = async (
+  const targetFor = (
     selected: Pick<Selected, 'subject' | 'placement' | 'captures'>,
     found: Pick<Placing, 'path' | 'suffix'>,
-  ): Promise<Target> => targetOf(plans(selected.placement), placingOf(selected, found, options));
+  ): Target | Promise<Target> => targetOf(plans(selected.placement), placingOf(selected, found, options));
 
   /** Where the other half of a rename lies here; undefined when it is not wanted or cannot be placed. */
   const counterpartOf = async (subject: Announcement, target: Target): Promise<Target | undefined> => {
@@ -56,19 +56,28 @@ export function place(
     }
   };
 
+  const gainOf = (subject: Announcement, target: Target, counterpart: Target | undefined): Gain => {
+    const baseUrl = baseUrls[turn % Math.max(1, baseUrls.length)];
+    turn += 1;
+    const { next, truncated } = repost(subject, target, counterpart, baseUrl, options.repost);
+    // Without a base URL nobody further down is told, and the topic does not matter.
+    if (truncated && baseUrls.length > 0) options.warn(`the topic of ${target.path} is too long and was cut`);
+    return { target, next, ...(counterpart !== undefined && { counterpart }) };
+  };
+
+  const later = async ({ subject }: Selected, coming: Target | Promise<Target>): Promise<Gain> => {
+    const target = await coming;
+    return gainOf(subject, target, await counterpartOf(subject, target));
+  };
+
   return {
     name: 'place',
-    run: async (item) => {
+    run: (item) => {
       const { subject } = item;
-      const target = await targetFor(item, sourceOf(subject));
-      const counterpart = await counterpartOf(subject, target);
-      const baseUrl = baseUrls[turn % Math.max(1, baseUrls.length)];
-      turn += 1;
-      const { next, truncated } = repost(subject, target, counterpart, baseUrl, options.repost);
-      // Without a base URL nobody further down is told, and the topic does not matter.
-      if (truncated && baseUrls.length > 0)
-        options.warn(`the topic of ${target.path} is too long and was cut`);
-      return { target, next, ...(counterpart !== undefined && { counterpart }) };
+      const target = targetFor(item, sourceOf(subject));
+      // Nearly always there is nobody to ask, and nothing to wait for.
+      if (target instanceof Promise || subject.moved !== undefined) return later(item, target);
+      return gainOf(subject, target, undefined);
     },
   };
 }
@@ -115,7 +124,8 @@ function placingOf(
 ): Placing {
   const { baseDir, postBaseDir, destfnScript, nameScript, now, warn } = options;
   return {
-    ...found,
+    path: found.path,
+    suffix: found.suffix,
     baseDir,
     postBaseDir,
     captures,

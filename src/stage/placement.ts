@@ -89,8 +89,8 @@ export interface Placing extends Omit<PlaceholderContext, 'fileName'> {
  * Where a file goes: strip, then flatten, then the filename option, then the directory with its names expanded.
  * Throws PermanentError 417 for a path that leaves the root, has no name, or cannot be a path at all.
  */
-export async function targetOf(plan: Plan, placing: Placing): Promise<Target> {
-  const { path, suffix, sundewExtension, pubTime } = placing;
+export function targetOf(plan: Plan, placing: Placing): Target | Promise<Target> {
+  const { path } = placing;
   requireUsable(path);
   const elements = stripElements(path, plan.strip);
   const joined =
@@ -98,18 +98,25 @@ export async function targetOf(plan: Plan, placing: Placing): Promise<Target> {
       ? (elements.at(-1) ?? '')
       : elements.filter((element) => element !== '').join(plan.joiner);
   const { steps } = plan;
-  const named =
-    steps.length === 0
-      ? joined
-      : await nameFile(steps, { name: joined, sundewExtension, pubTime }, placing.script);
-  const fileName =
-    placing.destfnScript === undefined
-      ? named
-      : ((await placing.script(placing.destfnScript, named)) ?? named);
+  if (steps.length === 0 && placing.destfnScript === undefined) return named(plan, placing, elements, joined);
+  return nameOf(plan, placing, joined).then((name) => named(plan, placing, elements, name));
+}
+
+/** The name that the options and plugins make of the one in the path. */
+async function nameOf({ steps }: Plan, placing: Placing, joined: string): Promise<string> {
+  const { sundewExtension, pubTime, destfnScript, script } = placing;
+  const name =
+    steps.length === 0 ? joined : await nameFile(steps, { name: joined, sundewExtension, pubTime }, script);
+  return destfnScript === undefined ? name : ((await script(destfnScript, name)) ?? name);
+}
+
+function named(plan: Plan, placing: Placing, elements: readonly string[], fileName: string): Target {
+  const mirrored = plan.mirror ? elements.slice(0, -1) : [];
+  const name = fileName === '' ? '' : fileName + placing.suffix;
+  if (plan.below === '') return assemble(plan.root, mirrored, name);
   const expanded = expandPlaceholders(plan.below, { ...placing, fileName });
   for (const warning of expanded.warnings) placing.warn(warning);
-  const directories = [...expanded.text.split('/'), ...(plan.mirror ? elements.slice(0, -1) : [])];
-  return assemble(plan.root, directories, fileName + (fileName === '' ? '' : suffix));
+  return assemble(plan.root, [...expanded.text.split('/'), ...mirrored], name);
 }
 
 /** Checks every element, whatever it came from, and puts them together. */

@@ -6,20 +6,20 @@ import { type Stage, pass } from '../flow/stage.js';
 export function postRate(perSecond: number, now: () => number = () => performance.now()): Stage<object> {
   const gap = perSecond > 0 ? 1000 / perSecond : 0;
   let free = 0;
+  const wait = async (stop: AbortSignal): Promise<object> => {
+    const at = Math.max(now(), free);
+    free = at + gap;
+    const due = at - now();
+    if (due <= 0) return pass;
+    try {
+      await pause(due, undefined, { signal: stop });
+    } catch (cause) {
+      throw new RetryableError('stopped while post_rate_limit was waited for', { cause });
+    }
+    return pass;
+  };
   return {
     name: 'post-rate',
-    run: async (_item, stop) => {
-      if (gap === 0) return pass;
-      const at = Math.max(now(), free);
-      free = at + gap;
-      const wait = at - now();
-      if (wait <= 0) return pass;
-      try {
-        await pause(wait, undefined, { signal: stop });
-      } catch (cause) {
-        throw new RetryableError('stopped while post_rate_limit was waited for', { cause });
-      }
-      return pass;
-    },
+    run: (_item, stop) => (gap === 0 ? pass : wait(stop)),
   };
 }

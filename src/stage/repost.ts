@@ -43,8 +43,9 @@ export function repost(
   }
   const path = postedPath(target.path, postBaseDir);
   const { topic, truncated } = topicOf(topicPrefix, path);
-  const headers = new Map(subject.headers);
-  headers.delete('rename');
+  const headers = subject.headers.has('rename')
+    ? new Map([...subject.headers].filter(([name]) => name !== 'rename'))
+    : subject.headers;
   const other = counterpart && postedPath(counterpart.path, postBaseDir);
   const next: Announcement = {
     topic,

@@ -61,7 +61,7 @@ export function select(
 ): Stage<Received, Pick<Selected, 'placement' | 'rule' | 'captures'>> {
   return {
     name: 'select',
-    run: async ({ subject }) => {
+    run: ({ subject }) => {
       const selection = selectAnnouncement(subject, options);
       if (selection.verdict === 'reject') return dropped(selection.by);
       const { rule, captures } = selection;

@@ -107,7 +107,7 @@ const good: Outcome = { kind: 'done', code: 201, text: '' };
 
 async function take(
   from: AsyncIterable<Taken>,
-  each: (item: Taken) => Promise<void> = (item) => item.close(good),
+  each: (item: Taken) => Promise<void> | undefined = (item) => item.close(good),
 ): Promise<string[]> {
   const names: string[] = [];
   for await (const item of from) {

@@ -23,7 +23,7 @@ function tell(log: PostLog | undefined, text: string): void {
 export function exitCode(failures: Failures, log?: PostLog): Settler<Found> {
   return {
     name: 'exit-code',
-    settle: async (item, outcome) => {
+    settle: (item, outcome) => {
       if (outcome.kind === 'refused' || outcome.kind === 'failed') {
         failures.note(`not posted: ${item.path}: ${outcome.error.message}`);
       } else if (outcome.kind === 'handed back') {
@@ -33,6 +33,7 @@ export function exitCode(failures: Failures, log?: PostLog): Settler<Found> {
       } else if (outcome.code === 304) {
         tell(log, `unchanged: ${item.path}: ${outcome.text}`);
       }
+      return undefined;
     },
   };
 }

@@ -6,8 +6,6 @@ import type { Paths } from '../../store/store.js';
 export function leave(paths: Paths): Settler<Taken & Partial<Pick<Entered, 'entered'>>> {
   return {
     name: 'leave',
-    settle: async ({ entered }) => {
-      if (entered !== undefined) await paths.leave(entered);
-    },
+    settle: ({ entered }) => (entered === undefined ? undefined : paths.leave(entered)),
   };
 }

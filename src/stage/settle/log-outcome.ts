@@ -9,7 +9,7 @@ export function logOutcome(
 ): Settler<Taken & Partial<Pick<Received, 'subject'>>> {
   return {
     name: 'log',
-    settle: async (item, outcome) => {
+    settle: (item, outcome) => {
       const { message } = item;
       const about = item.subject ?? (message.kind === 'rejected' ? message.about : undefined);
       const what = about === undefined ? `message on ${item.exchange}` : `${about.baseUrl} ${about.relPath}`;
@@ -17,17 +17,18 @@ export function logOutcome(
         case 'done':
           if (outcome.code === 304 && options.logReject) logger.info(`unchanged: ${what}: ${outcome.text}`);
           else logger.debug(`done: ${what}: ${outcome.code} ${outcome.text}`);
-          return;
+          return undefined;
         case 'dropped':
           if (options.logReject) logger.info(`rejected: ${what}: ${outcome.by}`);
           else logger.debug(`rejected: ${what}: ${outcome.by}`);
-          return;
+          return undefined;
         case 'refused':
           logger.error(`refused: ${what}: ${outcome.error.code} ${outcome.error.message}`);
-          return;
+          return undefined;
         case 'failed':
         case 'handed back':
           logger.debug(`${outcome.kind}: ${what}`);
+          return undefined;
       }
     },
   };

@@ -10,11 +10,11 @@ export function remember<S extends object>(
 ): Settler<S & Partial<Pick<Received, 'subject'>> & Claimed> {
   return {
     name: 'remember',
-    settle: async ({ claimed, subject }, outcome) => {
-      if (claimed === undefined || subject === undefined) return;
-      if (outcome.kind === 'done' && outcome.overtaken !== true)
-        await commitClaim(seen, claimed, subject, ttl);
-      else await seen.release(claimed);
+    settle: ({ claimed, subject }, outcome) => {
+      if (claimed === undefined || subject === undefined) return undefined;
+      return outcome.kind === 'done' && outcome.overtaken !== true
+        ? commitClaim(seen, claimed, subject, ttl)
+        : seen.release(claimed);
     },
   };
 }

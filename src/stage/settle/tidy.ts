@@ -5,9 +5,7 @@ import type { Settler } from '../../flow/stage.js';
 export function tidy(): Settler<Taken & Partial<Pick<Fetched, 'inflight'>>> {
   return {
     name: 'tidy',
-    settle: async (item) => {
-      // Harmless once the file is installed.
-      await item.inflight?.discard();
-    },
+    // Harmless once the file is installed.
+    settle: ({ inflight }) => inflight?.discard(),
   };
 }
