@@ -4,6 +4,7 @@ import type { ChannelModel, SocketOptions } from 'amqplib';
 import type { BrokerAddress, TlsRigour } from './broker.js';
 import { dialFailure } from './failures.js';
 import type { DialFailure } from './failures.js';
+import { gatherWrites } from './shortcuts.js';
 
 export interface DialOptions {
   /** Shown in the broker's list of connections, e.g. `sr_subscribe/dd 01`. */
@@ -90,6 +91,7 @@ export async function dial(
     };
     const model = await amqp.connect(where, socket);
     model.on('error', () => undefined);
+    gatherWrites(model);
     return { model, destroy: give };
   } catch (error) {
     give();

@@ -1,6 +1,13 @@
 /** One message on its way to the broker. */
-import type { Message, Options } from 'amqplib';
+import type { Message } from 'amqplib';
 import type { Outgoing } from './broker.js';
+
+/** Somebody's signal, and how many messages listen to it. One listener serves them all. */
+export interface Ear {
+  readonly signal: AbortSignal;
+  readonly onAbort: () => void;
+  entries: number;
+}
 
 /** A message between the call of `publish` and its answer. */
 export interface Entry {
@@ -8,22 +15,12 @@ export interface Entry {
   readonly body: Buffer;
   readonly resolve: (result: { routed: boolean }) => void;
   readonly reject: (error: Error) => void;
+  readonly ear: Ear | undefined;
   returned: boolean;
   /** The caller has its answer. */
   settled: boolean;
   nacks: number;
 }
-
-/** Properties as every implementation of the format expects them: no message id, no time stamp. */
-export const propertiesOf = (message: Outgoing): Options.Publish => ({
-  // The broker then tells when no queue is bound.
-  mandatory: true,
-  persistent: message.persistent ?? true,
-  contentType: message.contentType,
-  contentEncoding: 'utf-8',
-  headers: { ...message.headers },
-  ...(message.expiration === undefined ? {} : { expiration: String(Math.trunc(message.expiration)) }),
-});
 
 /**
  * Marks the message the broker returned: the first one sent, and not returned yet, that looks like it. A message id

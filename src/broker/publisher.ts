@@ -11,8 +11,8 @@
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import { silentLogger } from '../logger.js';
 import type { Logger } from '../logger.js';
-import { markReturned, propertiesOf } from './publish-entry.js';
-import type { Entry } from './publish-entry.js';
+import { markReturned } from './publish-entry.js';
+import type { Ear, Entry } from './publish-entry.js';
 import { backoff, pause } from './backoff.js';
 import type { ExchangeUnusable, Outgoing, Publisher } from './broker.js';
 import { onThrowAwayChannel } from './connection.js';
@@ -26,6 +26,8 @@ import {
   publisherClosed,
 } from './publish-errors.js';
 import { exchangeInReply, replies, replyCode, replyText } from './failures.js';
+import { senderOf } from './shortcuts.js';
+import type { Send } from './shortcuts.js';
 
 export interface PublisherOptions {
   readonly connection: BrokerConnection;
@@ -50,6 +52,7 @@ export interface ConfirmedPublisher extends Publisher {
 
 interface Lane {
   readonly channel: ConfirmChannel;
+  readonly send: Send;
   alive: boolean;
 }
 
@@ -59,6 +62,7 @@ interface Self {
   readonly stopped: AbortController;
   readonly known: Set<string>;
   readonly asking: Set<string>;
+  readonly ears: Map<AbortSignal, Ear>;
   readonly drainers: Set<() => void>;
   /** In order of sending. */
   queue: Set<Entry>;
@@ -66,22 +70,51 @@ interface Self {
   sent: Set<Entry>;
   sentBytes: number;
   /** Refused for now by the broker, to be queued again soon. */
-  resting: number;
+  readonly resting: Set<Entry>;
   /** So many messages are sent one at a time. */
   suspects: number;
   confirmed: number;
   lane: Lane | undefined;
 }
 
-const isIdle = (self: Self): boolean => self.queue.size === 0 && self.sent.size === 0 && self.resting === 0;
+const isIdle = (self: Self): boolean =>
+  self.queue.size === 0 && self.sent.size === 0 && self.resting.size === 0;
 
 function settle(self: Self, entry: Entry, answer: { routed: boolean } | Error): void {
   if (!entry.settled) {
     entry.settled = true;
+    if (entry.ear !== undefined) unhear(self, entry.ear);
     if (answer instanceof Error) entry.reject(answer);
     else entry.resolve(answer);
   }
-  if (isIdle(self)) for (const drained of [...self.drainers]) drained();
+  if (self.drainers.size > 0 && isIdle(self)) for (const drained of [...self.drainers]) drained();
+}
+
+/** Listens to a signal, once for all messages that it may take back. */
+function hear(self: Self, signal: AbortSignal): Ear {
+  const known = self.ears.get(signal);
+  if (known !== undefined) {
+    known.entries += 1;
+    return known;
+  }
+  const onAbort = (): void => {
+    for (const entry of [...self.queue, ...self.sent, ...self.resting]) {
+      if (entry.ear !== ear || entry.settled) continue;
+      self.queue.delete(entry);
+      settle(self, entry, publishStopped(entry.message));
+    }
+  };
+  const ear: Ear = { signal, onAbort, entries: 1 };
+  signal.addEventListener('abort', onAbort, { once: true });
+  self.ears.set(signal, ear);
+  return ear;
+}
+
+function unhear(self: Self, ear: Ear): void {
+  ear.entries -= 1;
+  if (ear.entries > 0) return;
+  ear.signal.removeEventListener('abort', ear.onAbort);
+  self.ears.delete(ear.signal);
 }
 
 function leave(self: Self, entry: Entry): boolean {
@@ -98,9 +131,9 @@ function putBack(self: Self, entries: Iterable<Entry>): void {
 function rest(self: Self, entry: Entry): void {
   entry.nacks += 1;
   entry.returned = false;
-  self.resting += 1;
+  self.resting.add(entry);
   void pause(backoff(entry.nacks, { base: 200, longest: 10_000 }), self.stopped.signal).then(() => {
-    self.resting -= 1;
+    self.resting.delete(entry);
     if (entry.settled) settle(self, entry, { routed: false });
     else if (self.stopped.signal.aborted) settle(self, entry, publisherClosed());
     else {
@@ -127,15 +160,9 @@ function send(self: Self, lane: Lane, entry: Entry): void {
   self.sent.add(entry);
   self.sentBytes += entry.body.length;
   try {
-    lane.channel.publish(
-      message.exchange,
-      message.topic,
-      entry.body,
-      propertiesOf(message),
-      (error: unknown) => {
-        confirmedOrNot(self, lane, entry, error);
-      },
-    );
+    lane.send(message, entry.body, (error) => {
+      confirmedOrNot(self, lane, entry, error);
+    });
   } catch (error) {
     leave(self, entry);
     if (error instanceof Error && error.name === 'IllegalOperationError') {
@@ -235,7 +262,7 @@ async function openLane(
   model: ChannelModel,
 ): Promise<{ readonly lane: Lane; readonly ended: Promise<unknown> }> {
   const channel = await model.createConfirmChannel();
-  const lane: Lane = { channel, alive: true };
+  const lane: Lane = { channel, send: senderOf(channel), alive: true };
   let reason: unknown;
   const ended = new Promise<unknown>((resolve) => {
     channel.on('error', (error) => {
@@ -288,30 +315,16 @@ function publish(self: Self, message: Outgoing, stop: AbortSignal | undefined): 
   if (stop?.aborted === true) return Promise.reject(publishStopped(message));
   return new Promise((resolve, reject) => {
     const { body } = message;
-    const onStop = (): void => {
-      self.queue.delete(entry);
-      settle(self, entry, publishStopped(message));
-    };
-    const end = (): void => {
-      stop?.removeEventListener('abort', onStop);
-    };
-    const entry: Entry = {
+    self.queue.add({
       message,
-      body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-      resolve: (result) => {
-        end();
-        resolve(result);
-      },
-      reject: (error) => {
-        end();
-        reject(error);
-      },
+      body: Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+      resolve,
+      reject,
+      ear: stop === undefined ? undefined : hear(self, stop),
       returned: false,
       settled: false,
       nacks: 0,
-    };
-    stop?.addEventListener('abort', onStop, { once: true });
-    self.queue.add(entry);
+    });
     pump(self);
   });
 }
@@ -342,11 +355,12 @@ export function openPublisher(options: PublisherOptions): ConfirmedPublisher {
     stopped: new AbortController(),
     known: new Set(['']),
     asking: new Set(),
+    ears: new Map(),
     drainers: new Set(),
     queue: new Set(),
     sent: new Set(),
     sentBytes: 0,
-    resting: 0,
+    resting: new Set(),
     suspects: 0,
     confirmed: 0,
     lane: undefined,
@@ -375,7 +389,7 @@ export function openPublisher(options: PublisherOptions): ConfirmedPublisher {
         self.drainers.add(drained);
       }),
     status: () => ({
-      queued: self.queue.size + self.resting,
+      queued: self.queue.size + self.resting.size,
       unconfirmed: self.sent.size,
       confirmed: self.confirmed,
     }),
