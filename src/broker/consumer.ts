@@ -16,7 +16,7 @@ import { backoff, pause } from './backoff.js';
 import type { Consumer, Delivery } from './broker.js';
 import { onThrowAwayChannel } from './connection.js';
 import type { BrokerConnection } from './connection.js';
-import { replyCode, replyText } from './failures.js';
+import { replies, replyCode, replyText } from './failures.js';
 import { applyPlan, bindAll } from './queue-plan.js';
 import type { QueuePlan, RememberedBindings } from './queue-plan.js';
 
@@ -274,7 +274,7 @@ async function live(self: Self): Promise<void> {
       const code = replyCode(error);
       const isRefusal = code !== undefined && code >= 400 && code < 500;
       if (isRefusal)
-        trouble = `cannot consume from queue ${self.options.plan.name} (the broker said: ${code} ${replyText(error)})`;
+        trouble = `cannot consume from queue ${self.options.plan.name}${code === replies.refused ? ': the user needs the read permission on it' : ''} (the broker said: ${code} ${replyText(error)})`;
       else {
         // The connection went while we set up; it tells its own story.
         self.log.debug(`Setting up queue ${self.options.plan.name} was cut short: ${replyText(error)}.`);

@@ -16,7 +16,24 @@ export interface QueuePlan {
   readonly declare: boolean;
   /** False: bindings are left as they are. */
   readonly bind: boolean;
-  readonly bindings: readonly Binding[];
+  readonly bindings: readonly PlannedBinding[];
+}
+
+export interface PlannedBinding extends Binding {
+  /**
+   * Made only where the exchange is there; asked anew for each session. Records, for example, are read under both of
+   * their names, but most brokers have only one.
+   */
+  readonly optional?: boolean;
+}
+
+/** A queue that can be used, and what is still missing. */
+export interface Applied {
+  /** What it is bound to, or shall be. */
+  readonly wanted: readonly Binding[];
+  /** Of these, what could not be bound yet, with the reasons. */
+  readonly left: readonly Binding[];
+  readonly troubles: readonly string[];
 }
 
 /** Bindings applied by earlier runs; without it a binding that left the configuration could not be found. */
@@ -136,15 +153,29 @@ export async function bindAll(
   return { left, troubles };
 }
 
+/** The bindings to make: those of the plan, without the optional ones whose exchange is not there. */
+async function wantedBindings(model: ChannelModel, { bindings }: QueuePlan): Promise<readonly Binding[]> {
+  const wanted: Binding[] = [];
+  for (const { exchange, key, optional } of bindings) {
+    // An exchange that may not even be looked at is there.
+    const there =
+      optional === true ? await attempt(model, (channel) => channel.checkExchange(exchange)) : undefined;
+    if (there?.code !== replies.notFound) wanted.push({ exchange, key });
+  }
+  // None is there: asking for all makes the broker say which.
+  return wanted.length > 0 ? wanted : bindings.map(({ exchange, key }) => ({ exchange, key }));
+}
+
 /** Removes bindings of earlier configurations. New ones stand already, so nothing falls between. */
 async function unbind(
   model: ChannelModel,
   plan: QueuePlan,
+  wanted: readonly Binding[],
   remembered: RememberedBindings,
   log: Logger,
 ): Promise<void> {
   const before = await remembered.load(plan.name);
-  const gone = bindingsWithout(before, plan.bindings);
+  const gone = bindingsWithout(before, wanted);
   const stay: Binding[] = [];
   for (const binding of gone) {
     const done = await attempt(model, (channel) =>
@@ -159,7 +190,7 @@ async function unbind(
       );
     }
   }
-  if (gone.length > 0) await remembered.save(plan.name, [...plan.bindings, ...stay]);
+  if (gone.length > 0) await remembered.save(plan.name, [...wanted, ...stay]);
 }
 
 /**
@@ -172,17 +203,18 @@ export async function applyPlan(
   remembered: RememberedBindings | undefined,
   log: Logger,
   warn: (text: string) => void,
-): Promise<Trouble | { readonly left: readonly Binding[]; readonly troubles: readonly string[] }> {
+): Promise<Trouble | Applied> {
   const failed = await declare(model, plan, warn);
   if (failed !== undefined) return failed;
-  if (!plan.bind) return { left: [], troubles: [] };
+  if (!plan.bind) return { wanted: [], left: [], troubles: [] };
+  const wanted = await wantedBindings(model, plan);
   if (remembered !== undefined) {
     // Written before the first bind: a binding must never exist without being remembered.
     const before = await remembered.load(plan.name);
-    const added = bindingsWithout(plan.bindings, before);
+    const added = bindingsWithout(wanted, before);
     if (added.length > 0) await remembered.save(plan.name, [...before, ...added]);
   }
-  const bound = await bindAll(model, plan.name, plan.bindings);
-  if (remembered !== undefined) await unbind(model, plan, remembered, log);
-  return bound;
+  const bound = await bindAll(model, plan.name, wanted);
+  if (remembered !== undefined) await unbind(model, plan, wanted, remembered, log);
+  return { wanted, ...bound };
 }

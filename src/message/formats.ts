@@ -18,11 +18,22 @@ const isV03 = (raw: RawMessage): boolean =>
   raw.topic.startsWith('v03') || raw.contentType === 'application/json' || isJsonStart(firstByte(raw.body));
 
 /**
+ * Bytes of the longest body that is read: far above any announcement with its file in it, far below what could not
+ * be kept for another attempt.
+ */
+export const longestBody = 16 * 1024 * 1024;
+
+/**
  * Decodes a message of either format. Never throws, whatever it is given.
  *
  * @param postPrefix a topic prefix of posts that does not begin with `v02.post`, when one is configured
  */
 export function decode(raw: RawMessage, postPrefix?: string): Decoded {
+  const { length } = raw.body;
+  if (length > longestBody)
+    return malformed(
+      `a body of ${length} bytes is no announcement: the longest one that is read has ${longestBody}`,
+    );
   try {
     return isV03(raw) ? decodeV03(raw) : decodeV02(raw, postPrefix);
   } catch (thrown) {

@@ -31,7 +31,7 @@ export const bindingsFile = (file: string): RememberedBindings => ({
   save: async (queue, bindings) => {
     const all = { ...(await readAll(file)), [queue]: bindings };
     const draft = `${file}.${process.pid}.new`;
-    await writeFile(draft, `${JSON.stringify(all, undefined, 1)}\n`, { mode: 0o600 });
+    await writeFile(draft, `${JSON.stringify(all, undefined, 1)}\n`, { mode: 0o600, flush: true });
     await rename(draft, file);
   },
 });

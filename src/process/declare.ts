@@ -7,7 +7,7 @@ import { bindingsFile } from './bindings-file.js';
 import { openBrokers } from './brokers.js';
 import { exchangesOf } from './exchanges.js';
 import { join } from 'node:path';
-import { planQueue, wantedBindings } from './queue-plan.js';
+import { planQueue } from './queue-plan.js';
 import type { Outfit } from './surroundings.js';
 
 export interface Declared {
@@ -41,15 +41,13 @@ export async function declareOnBrokers(
     }
     if (config.queueName === undefined) return { exchanges, queue: undefined, bindings: [] };
     const model = await brokers.consuming().link(stop, { failFast: true });
-    const consumed = openTopology(brokers.consuming());
-    const bindings = await wantedBindings(config, (name) => consumed.exchangeExists(name, stop));
-    const planned = planQueue(config, config.queueName, outfit, false, bindings);
+    const planned = planQueue(config, config.queueName, outfit, false);
     const plan = { ...planned, bind: planned.bind && how.bind };
     const remembered = how.bind ? bindingsFile(join(outfit.state, 'bindings.json')) : undefined;
     const made = await applyPlan(model, plan, remembered, logger, (text) => logger.warning(text));
     if ('trouble' in made) throw new FatalError(made.trouble);
     if (made.troubles.length > 0) throw new FatalError(made.troubles.join('; '));
-    const bound = plan.bind ? bindings.map(({ exchange, key }) => `${exchange} ${key}`) : [];
+    const bound = made.wanted.map(({ exchange, key }) => `${exchange} ${key}`);
     return { exchanges, queue: plan.name, bindings: bound };
   } finally {
     await brokers.close();

@@ -19,7 +19,7 @@ import { openTransports } from '../transport/registry.js';
 import { bindingsFile } from './bindings-file.js';
 import { type Brokers, openBrokers, reportRoute } from './brokers.js';
 import { type DoorCounts, createDoor } from './door.js';
-import { planQueue, wantedBindings } from './queue-plan.js';
+import { planQueue } from './queue-plan.js';
 
 /** Milliseconds for removing the queue of a dry run. */
 const FORGET_LIMIT = 2000;
@@ -94,12 +94,8 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
   const posted = addressOf(config.posting.postBroker);
   const user = consumed?.user ?? posted?.user ?? '';
   const rehearsal = config.running.dryRun || config.running.simulate;
-  const exists = (exchange: string): Promise<boolean> =>
-    openTopology(brokers.consuming()).exchangeExists(exchange, stop);
   const plan =
-    config.queueName === undefined
-      ? undefined
-      : planQueue(config, config.queueName, around, rehearsal, await wantedBindings(config, exists));
+    config.queueName === undefined ? undefined : planQueue(config, config.queueName, around, rehearsal);
   const roots = openRoots();
   const transports = once(() =>
     openTransports({

@@ -1,5 +1,15 @@
 import { randomInt } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { FatalError, messageOf, systemCode } from '../errors.js';
 
@@ -61,14 +71,17 @@ export function nameQueue({ wanted, file, older }: QueueNaming): NamedQueue {
 
 /**
  * Keeps the name, and returns the one that is kept: several instances start at once, the first of them names the
- * queue for all. A queue that only one of them knew would fill up unread after the next start.
+ * queue for all. A queue that only one of them knew would fill up unread after the next start; so would one whose
+ * name went with the power, and therefore it is on the disk before the queue is made.
  */
 function keep(file: string, name: string): string {
   const draft = `${file}.${process.pid}.new`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(draft, name, { mode: 0o600 });
-    return (isTaken(draft, file) ? keptName(file) : undefined) ?? replaced(draft, file, name);
+    writeFileSync(draft, name, { mode: 0o600, flush: true });
+    const kept = (isTaken(draft, file) ? keptName(file) : undefined) ?? replaced(draft, file, name);
+    flushDirectory(dirname(file));
+    return kept;
   } catch (cause) {
     throw new FatalError(
       `cannot keep the queue name in ${file}: ${messageOf(cause)}; see to its directory and the free space`,
@@ -76,6 +89,17 @@ function keep(file: string, name: string): string {
     );
   } finally {
     rmSync(draft, { force: true });
+  }
+}
+
+function flushDirectory(directory: string): void {
+  // Elsewhere a directory cannot be opened.
+  if (process.platform === 'win32') return;
+  const descriptor = openSync(directory, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
-import type { Binding } from '../broker/broker.js';
 import type { QueuePlan } from '../broker/queue-plan.js';
 import type { Config, QueueName } from '../config/config.js';
 import type { Logger } from '../logger.js';
@@ -24,9 +23,8 @@ export function planQueue(
   wanted: QueueName,
   place: QueuePlace,
   rehearsal: boolean,
-  bindings: readonly Binding[],
 ): QueuePlan {
-  const { queue } = config;
+  const { queue, bindings } = config;
   const prefix = wanted.kind === 'fixed' ? wanted.name : wanted.prefix;
   if (rehearsal) {
     const name = `${prefix}.dry_run.${String(randomInt(100_000_000)).padStart(8, '0')}`;
@@ -61,21 +59,4 @@ export function planQueue(
 export function queueNameFile(config: Config, prefix: string, state: string): string {
   const user = /^q_([^.]*)\./.exec(prefix)?.[1] ?? 'queue';
   return join(state, `${config.program}.${config.stateName}.${user}.qname`);
-}
-
-/**
- * The bindings to make: those that are wanted in any case, and of the optional ones those whose exchange is there.
- * Records, for example, are read under both of their names, but most pumps have only one.
- */
-export async function wantedBindings(
-  config: Config,
-  exchangeExists: (name: string) => Promise<boolean>,
-): Promise<readonly Binding[]> {
-  const wanted: Binding[] = [];
-  for (const { exchange, key, optional } of config.bindings) {
-    if (!optional || (await exchangeExists(exchange))) wanted.push({ exchange, key });
-  }
-  if (wanted.length > 0 || config.bindings.length === 0) return wanted;
-  // None is there: asking for all makes the broker say which.
-  return config.bindings.map(({ exchange, key }) => ({ exchange, key }));
 }

@@ -14,14 +14,14 @@ import type { BrokerConnection, ConnectionOptions } from '../../src/broker/conne
 import { openConsumer } from '../../src/broker/consumer.js';
 import type { ConsumerOptions, QueueConsumer } from '../../src/broker/consumer.js';
 import { openPublisher } from '../../src/broker/publisher.js';
-import type { QueuePlan } from '../../src/broker/queue-plan.js';
+import type { PlannedBinding, QueuePlan } from '../../src/broker/queue-plan.js';
 import { openTopology, queueName } from '../../src/broker/topology.js';
 import type { Logger } from '../../src/logger.js';
 import { freePort } from '../../src/quickstart/broker-files.js';
 import { startProxy } from '../servers/proxy.js';
 import type { Proxy } from '../servers/proxy.js';
-import { control, eventually, ownBroker, testHost } from '../servers/rabbitmq.js';
-import type { TestHost } from '../servers/rabbitmq.js';
+import { api, control, eventually, ownBroker, testHost } from '../servers/rabbitmq.js';
+import type { Permissions, TestHost } from '../servers/rabbitmq.js';
 
 const undo: (() => Promise<unknown>)[] = [];
 let host: TestHost;
@@ -111,7 +111,11 @@ const outgoing = (exchange: string, topic: string, body: string, more: Partial<O
   ...more,
 });
 
-const plan = (name: string, bindings: readonly Binding[] = [], more: Partial<QueuePlan> = {}): QueuePlan => ({
+const plan = (
+  name: string,
+  bindings: readonly PlannedBinding[] = [],
+  more: Partial<QueuePlan> = {},
+): QueuePlan => ({
   name,
   durable: true,
   expires: 300_000,
@@ -428,6 +432,87 @@ describe('a consumer', () => {
     await host.publish('xlater', 'k', 'two');
     await eventually('both flow', () => read.all.length === 2);
     expect(lines.filter((line) => line.startsWith('error') && line.includes('xlater'))).toHaveLength(1);
+  });
+
+  test('an optional binding is made where its exchange is there, and looked at again after a loss', async () => {
+    await host.exchange('xlog');
+    const { proxy, connection } = await throughProxy();
+    const bindings: PlannedBinding[] = ['xlog', 'xreport'].map((exchange) => ({
+      exchange,
+      key: '#',
+      optional: true,
+    }));
+    const consumer = consume(connection, { plan: plan('q', bindings) });
+    await settled(consumer);
+    const bound = async (): Promise<string[]> =>
+      (await host.bindings('q')).map(({ exchange }) => exchange).sort();
+    expect(await bound()).toEqual(['xlog']);
+    await host.exchange('xreport');
+    proxy.cut();
+    await eventually('both are bound', async () => (await bound()).length === 2);
+    const neither = consume(connection, {
+      plan: plan('r', [{ exchange: 'xnowhere', key: '#', optional: true }]),
+    });
+    await eventually('it says what is missing', () => /xnowhere/.test(neither.status().reason));
+  });
+
+  test('permissions that are taken away are named, and it goes on by itself when they are given back', async () => {
+    await host.exchange('xpublic');
+    const all = { configure: '^q_.*', write: '^q_.*|^xpublic$', read: '^q_.*|^xpublic$' };
+    const user = await host.user('alice', all);
+    const permit = (permissions: Permissions): Promise<unknown> =>
+      api(
+        host.broker,
+        'PUT',
+        `permissions/${encodeURIComponent(host.vhost)}/${encodeURIComponent(user.name)}`,
+        permissions,
+      );
+    const connection = connect({ addresses: [host.address(user)] });
+    const consumer = consume(connection, { plan: plan('q_x', [{ exchange: 'xpublic', key: '#' }]) });
+    const read = collect(consumer, (delivery) => {
+      delivery.ack();
+    });
+    await settled(consumer);
+    const publisher = openPublisher({ connection });
+    await publisher.publish(outgoing('xpublic', 'k', 'before'));
+    await permit({ configure: '^$', write: '^$', read: '^$' });
+    await host.cut(user);
+    await eventually('the consumer says so', () => /read permission on it/.test(consumer.status().reason));
+    expect(consumer.isRefused?.()).toBe(true);
+    const refused = await publisher.publish(outgoing('xpublic', 'k', 'x')).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(ExchangeUnusable);
+    expect(String(refused)).toMatch(/write permission/);
+    await permit(all);
+    await settled(consumer);
+    // The broker remembers what a channel may do: the publisher has a new one since the refusal.
+    expect(await publisher.publish(outgoing('xpublic', 'k', 'after'))).toEqual({ routed: true });
+    await eventually('it came', () => read.all.map(text).includes('after'));
+  });
+
+  test('a black hole ends with the heartbeat, and nothing that was on its way is lost', async () => {
+    await host.exchange('xpublic');
+    await host.queue('q', 'xpublic');
+    const proxy = await startProxy(host.broker.port);
+    undo.push(() => proxy.close());
+    const connection = connect({ addresses: [host.address(host.admin, proxy.port)], heartbeat: 1 });
+    const consumer = consume(connection, { plan: plan('q', [], { declare: false }), prefetch: 5 });
+    const read = collect(consumer, (delivery) => {
+      delivery.ack();
+    });
+    await settled(consumer);
+    const publisher = openPublisher({ connection });
+    await publisher.publish(outgoing('xpublic', 'k', 'before'));
+    await eventually('the first', () => read.all.length > 0);
+    proxy.stall();
+    const during = Array.from({ length: 5 }, (_, number) =>
+      publisher.publish(outgoing('xpublic', 'k', `during ${number}`)),
+    );
+    await eventually('the loss is noticed', () => connection.status().state !== 'connected', 20_000);
+    proxy.cut();
+    proxy.resume();
+    expect((await Promise.all(during)).every(({ routed }) => routed)).toBe(true);
+    await eventually('all came', () => new Set(read.all.map(text)).size === 6);
+    await eventually('all are acknowledged', () => consumer.unacknowledged() === 0);
   });
 
   test('a refusal names the permission that is missing', async () => {
@@ -752,5 +837,34 @@ describe('a broker of our own', () => {
     await control(own, 'set_vm_memory_high_watermark', '0.4');
     await Promise.all([first, second]);
     expect(connection.status().blocked).toBeUndefined();
+  });
+
+  test('while its disk is full nothing is sent, deliveries go on, and what waits goes out afterwards', async () => {
+    const there = await testHost(own);
+    await there.exchange('xpublic');
+    await there.queue('q');
+    await there.publish('', 'q', 'waiting');
+    const [publishing, consuming] = [0, 1].map(() => connect({ addresses: [there.address()] })) as [
+      BrokerConnection,
+      BrokerConnection,
+    ];
+    const publisher = openPublisher({ connection: publishing });
+    await publisher.publish(outgoing('xpublic', 'k', 'x'));
+    // Its own look at the disk is not to be waited for.
+    const alarm = '{resource_limit, disk, node()}';
+    await control(own, 'eval', `rabbit_alarm:set_alarm({${alarm}, []}).`);
+    const first = publisher.publish(outgoing('xpublic', 'k', 'x'));
+    await eventually('blocked', () => publishing.status().blocked !== undefined);
+    const consumer = consume(consuming, { plan: plan('q', [], { declare: false }) });
+    const read = collect(consumer, (delivery) => {
+      delivery.ack();
+    });
+    await eventually('it came', () => read.all.length === 1);
+    const second = publisher.publish(outgoing('xpublic', 'k', 'x'));
+    expect(publisher.status().queued).toBe(1);
+    await control(own, 'eval', `rabbit_alarm:clear_alarm(${alarm}).`);
+    await Promise.all([first, second]);
+    expect(publishing.status().blocked).toBeUndefined();
+    await eventually('acknowledged', async () => (await there.depth('q')) === 0);
   });
 });

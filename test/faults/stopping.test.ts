@@ -135,6 +135,28 @@ describe('a daemon', () => {
   });
 });
 
+describe('a daemon that reads records', () => {
+  it('starts although its broker is away, and finds out what to read when it comes', async () => {
+    const reader = await station.host.user('reader');
+    const url = await through(reader, proxy.port);
+    const queue = `q_${reader.name}.records`;
+    await station.home.configure('report', 'flow', [`broker ${url}`, `queue_name ${queue}`]);
+    proxy.refuse();
+    const started = await station.home.run('sr_log', ['start', 'flow'], { deadline: 30_000 });
+    expect(started).toMatchObject({ code: 0 });
+    // Records are read under two names; this pump has one of them.
+    const exchange = `xr_${reader.name}`;
+    await station.host.exchange(exchange);
+    proxy.accept();
+    await eventually('it is bound', async () => {
+      const bindings = await station.host.bindings(queue).catch(() => []);
+      return bindings.some((binding) => binding.exchange === exchange);
+    });
+    expect((await station.host.bindings(queue)).map((binding) => binding.exchange)).toEqual([exchange]);
+    await station.home.run('sr_log', ['stop', 'flow']);
+  });
+});
+
 describe('a run that is to come to an end', () => {
   it('says so and fails when its queue may not be used', async () => {
     const eve = await station.host.user('eve', { configure: '^$', write: '^$', read: '^$' });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decode } from '../../src/message/formats.js';
+import { decode, longestBody } from '../../src/message/formats.js';
 import type { Decoded } from '../../src/message/wire.js';
 import { encodeAnnouncement } from '../../src/message/v02.js';
 import { type Sample, samples } from './vectors.js';
@@ -48,6 +48,21 @@ const table = samples.map((sample, index) => ({
   expected: expectedOf(sample),
   sample,
 }));
+
+it('reads no body that is too long to be kept for another attempt', () => {
+  const raw = (length: number) => ({
+    topic: 'v02.post',
+    headers: { sum: '0,0' },
+    body: Buffer.from('20160120070000.123 http://d/ /'.padEnd(length, 'x')),
+    contentType: 'text/plain',
+  });
+  expect(decode(raw(longestBody + 1))).toMatchObject({
+    kind: 'rejected',
+    code: 417,
+    reason: expect.stringMatching(/a body of 16777217 bytes is no announcement/) as string,
+  });
+  expect(decode(raw(1000))).toMatchObject({ kind: 'post' });
+});
 
 describe('every message captured from the existing programs', () => {
   it('there are 236', () => {
