@@ -44,7 +44,6 @@ export const post: Component = {
   summary: 'announce files, trees, removals and links',
   refused: {
     sleep: 'watching a tree is the work of sr_watch, which is not available yet; leave sleep at 0',
-    spool: 'keeping posts on disk while the broker is away is not available yet',
     inline: 'content inside of messages needs v03, which is only read',
     inline_encoding: 'content inside of messages needs v03, which is only read',
     inline_max: 'content inside of messages needs v03, which is only read',

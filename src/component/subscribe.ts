@@ -49,7 +49,8 @@ export const subscribe: Component = {
     inline: 'content inside of messages needs v03, which is only read',
     inline_encoding: 'content inside of messages needs v03, which is only read',
     inline_max: 'content inside of messages needs v03, which is only read',
-    spool: 'keeping posts on disk while the broker is away is not available yet',
+    spool:
+      'what is to be posted waits for the broker, and its message stays in the queue until it is posted, so nothing has to be kept on disk',
     on_data: 'changing data on its way is not available',
     do_download: 'replacing the download is not available yet',
     do_task: 'replacing the transfer is not available yet',

@@ -1,7 +1,7 @@
 import type { BrokerAddress, Publisher } from '../broker/broker.js';
 import { type BrokerConnection, type ConnectionStatus, connectBroker } from '../broker/connection.js';
 import { type QueueConsumer, openConsumer } from '../broker/consumer.js';
-import { openPublisher } from '../broker/publisher.js';
+import { type ConfirmedPublisher, openPublisher } from '../broker/publisher.js';
 import type { QueuePlan, RememberedBindings } from '../broker/queue-plan.js';
 import { openTopology, postExchange, routingExchange } from '../broker/topology.js';
 import type { Reporter } from '../component/component.js';
@@ -24,7 +24,7 @@ export interface BrokerOptions {
 export interface Brokers {
   readonly consumer: (plan: QueuePlan, remembered: RememberedBindings | undefined) => QueueConsumer;
   /** To the broker that we post to. */
-  readonly publisher: () => Publisher;
+  readonly publisher: () => ConfirmedPublisher;
   /** Records go to the broker that the announcements come from, over a connection of their own: a broker that
    * takes no messages for a while stops reading from whoever publishes, and acknowledgements must go on. */
   readonly reporter: () => Publisher;
@@ -59,7 +59,8 @@ export function openBrokers(options: BrokerOptions): Brokers {
   const posting = (): BrokerConnection => connection('post', config.posting.postBroker);
 
   // It ends with its connection.
-  const publisherOn = (link: BrokerConnection): Publisher => openPublisher({ connection: link, log: logger });
+  const publisherOn = (link: BrokerConnection): ConfirmedPublisher =>
+    openPublisher({ connection: link, log: logger });
 
   return {
     consuming,

@@ -17,6 +17,7 @@ import type { Addresses } from '../transport/guarded-connect.js';
 import type { Credential } from '../transport/transport.js';
 import { openTransports } from '../transport/registry.js';
 import { bindingsFile } from './bindings-file.js';
+import { type Poster, openPoster } from './poster.js';
 import { type Brokers, openBrokers, reportRoute } from './brokers.js';
 import { type DoorCounts, createDoor } from './door.js';
 import { planQueue } from './queue-plan.js';
@@ -56,6 +57,8 @@ export interface OpenKit extends Kit {
   readonly brokers: Brokers;
   /** The queue of this process; undefined for programs that only post. */
   readonly plan: QueuePlan | undefined;
+  /** Of programs that post and end; undefined in a rehearsal. */
+  readonly poster: Poster | undefined;
   /** The consumer, once the recipe has asked for it. */
   readonly opened: () => QueueConsumer | undefined;
   /** What came in and went out; undefined for programs without a queue. */
@@ -111,6 +114,17 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
       ...(around.addresses === undefined ? {} : { addresses: around.addresses }),
     }),
   );
+  const poster =
+    config.component === 'post' && !rehearsal
+      ? openPoster({
+          config,
+          brokers,
+          state: around.state,
+          logger,
+          failed: (text) => around.failures.note(text),
+          now,
+        })
+      : undefined;
   const consumer = once(() => brokers.consumer(required(plan, 'broker'), remembered));
   const door = createDoor();
   const counted = once(() => door.consumer(consumer.get()));
@@ -126,7 +140,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     postUser: posted?.user ?? user,
     postHost: posted?.host ?? nameOf(consumed),
     consumer: counted.get,
-    publisher: () => (rehearsal ? rehearse(around.write) : brokers.publisher()),
+    publisher: () => (rehearsal ? rehearse(around.write) : (poster?.publisher ?? brokers.publisher())),
     reporter: wantsReports
       ? { publisher: brokers.reporter(), route: reportRoute(brokers, config, user, isPumpUser(config, user)) }
       : undefined,
@@ -142,9 +156,11 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     paths: around.paths,
     brokers,
     plan,
+    poster,
     opened: consumer.made,
     door: () => (plan === undefined ? undefined : door.counts()),
     close: async () => {
+      poster?.close();
       await transports.made()?.close();
       if (rehearsal && plan !== undefined) await forget(brokers, plan.name, logger);
       await brokers.close();

@@ -9,8 +9,8 @@ import type { Flow } from '../flow/recipe.js';
 import { type Audit, createAudit, differences, finalDifferences } from './audit.js';
 import { exchangesOf } from './exchanges.js';
 import { type OpenKit, type Surroundings, openKit } from './kit.js';
+import { declareExchanges } from './poster.js';
 import { waitingText } from './summary.js';
-import { openTopology } from '../broker/topology.js';
 
 /** Milliseconds after which exchanges that are not seen to yet are no reason to keep silent. */
 const DECLARING = 2000;
@@ -49,13 +49,9 @@ export async function runComponent(
     const audit = createAudit(() => differences(flow.balance(), kit.door()), kit.logger);
     housekeeping.look = tellBalance(kit, flow, audit);
     for (const text of withoutEffect(config, component.withoutEffect)) kit.logger.warning(text);
-    if (options.failFast) await meetBrokers(kit, config, options.stop);
-    const declared = declareExchanges(kit, config, options.stop);
-    // While that broker is away we are as good as running: whoever started us must not take us for hung.
-    await Promise.race([declared, sleep(DECLARING, undefined, { ref: false })]);
-    options.running?.(kit, { balance: flow.balance, differences: audit.look });
-    await declared;
+    await begin(kit, config, options, { balance: flow.balance, differences: audit.look });
     await flow.run(options.stop, options.lost);
+    await kit.poster?.finish(options.stop);
     // Whoever has lost its store could give nothing back: the end of its connections does.
     if (options.lost?.aborted !== true)
       await createAudit(() => finalDifferences(flow.balance(), kit.door()), kit.logger).look();
@@ -82,6 +78,21 @@ function tellBalance({ logger, store }: OpenKit, flow: Flow, audit: Audit): () =
     told = text;
     logger.info(`balance: ${text}${waitingText((await store.retries.size()).waiting)}`);
   };
+}
+
+/** Meets the brokers. */
+async function begin(kit: OpenKit, config: Config, options: RunOptions, account: Account): Promise<void> {
+  if (kit.poster !== undefined) {
+    options.running?.(kit, account);
+    await kit.poster.ready(options.stop);
+    return;
+  }
+  if (options.failFast) await meetBrokers(kit, config, options.stop);
+  const declared = seeToExchanges(kit, config, options.stop);
+  // While that broker is away we are as good as running: whoever started us must not take us for hung.
+  await Promise.race([declared, sleep(DECLARING, undefined, { ref: false })]);
+  options.running?.(kit, account);
+  await declared;
 }
 
 /** An empty queue means nothing when the queue is not bound as it should be: who runs once must hear of it. */
@@ -125,15 +136,11 @@ async function meetBrokers(kit: OpenKit, config: Config, stop: AbortSignal): Pro
  * Sees to the exchanges that we post to. Where the broker is away it is waited for; where an exchange is missing
  * and may not be made, posting to it will say so.
  */
-async function declareExchanges(kit: OpenKit, config: Config, stop: AbortSignal): Promise<void> {
+async function seeToExchanges(kit: OpenKit, config: Config, stop: AbortSignal): Promise<void> {
   const { dryRun, simulate } = config.running;
-  const posts = config.posting.postBroker.length > 0 && config.posting.postExchange !== undefined;
-  if (!posts || dryRun || simulate || !config.queue.declareExchange) return;
-  const topology = openTopology(kit.brokers.posting());
+  if (exchangesOf(config).length === 0 || dryRun || simulate) return;
   try {
-    await Promise.all(
-      exchangesOf(config).map((name) => topology.ensureExchange(name, { declare: true }, stop)),
-    );
+    await declareExchanges(kit.brokers, config, stop);
   } catch (thrown) {
     if (!(thrown instanceof RetryableError) || !stop.aborted) throw thrown;
   }

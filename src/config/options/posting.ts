@@ -247,6 +247,12 @@ export const posting = group({
     components: posters,
     help: 'Keep posts on disk while the broker cannot be reached.',
   }),
+  drain: option({
+    type: boolean,
+    default: false,
+    components: ['post'],
+    help: 'Only post what was kept on disk with spool, and end.',
+  }),
   require_subscriber: option({
     type: boolean,
     default: false,

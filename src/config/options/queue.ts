@@ -1,4 +1,4 @@
-import { consumers, everywhere, group, option, posters } from '../option.js';
+import { announcers, consumers, everywhere, group, option, posters } from '../option.js';
 import { subtopics } from '../special-values.js';
 import { boolean, brokers, count, duration, lifetime, noneOr, oneOf, optionalText, path } from '../values.js';
 
@@ -157,8 +157,8 @@ export const queue = group({
   retry_ttl: option({
     type: noneOr(duration),
     default: 172800,
-    components: consumers,
-    help: 'Age at which a failed item is given up; as expire where that is given.',
+    components: [...consumers, ...announcers],
+    help: 'Age at which a failed item, or a post kept with spool, is given up; as expire where that is given.',
   }),
   retry_order: option({
     type: oneOf('oldest', 'newest'),

@@ -101,7 +101,9 @@ function requireComplete(settings: Settings, bound: boolean): void {
     const remedy = settings.file === undefined ? `Give --${option}` : `Add a line: ${option} VALUE`;
     return fatalAt(origin, option, `is needed by ${facts.program} and not given. ${remedy}`);
   };
-  for (const option of facts.required)
+  // What is only posted from the spool was named when it was kept.
+  const named = valueOf(settings, 'drain') ? ['post_base_url'] : [];
+  for (const option of facts.required.filter((one) => !named.includes(one)))
     if (isEmpty(settings.entries.get(option)?.value) && !(option === 'exchange' && bound))
       throw missing(option);
   const posts = facts.posts === 'optional' && valueOf(settings, 'post_broker').length > 0;
