@@ -6,10 +6,11 @@ import { FatalError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { type Finish, runForeground } from '../process/foreground.js';
 import type { OpenKit } from '../process/kit.js';
+import type { Poster } from '../process/poster.js';
 import { type Places, placesOf, readOrder } from '../process/order.js';
 import { refuseUnavailable, requireComponent } from '../process/run.js';
 import { untilSignal } from '../process/signals.js';
-import { endText, keepingText } from '../process/summary.js';
+import { endText, keepingText, spoolText } from '../process/summary.js';
 import { type Outfit, outfitOf, sayWarnings } from '../process/surroundings.js';
 import { createTally } from '../process/tally.js';
 import { type Call, type Run, orderOf } from './action.js';
@@ -32,6 +33,7 @@ export const foreground: Run = async (call) => {
   const places = placesOf(config, host);
   const posts = config.queueName === undefined;
   const isRehearsal = config.running.dryRun || config.running.simulate;
+  if (config.posting.drain) return drain(call, config, logger);
   if (posts) requirePaths(config);
   // A rehearsal keeps nothing, and leaves nothing behind.
   else if (!isRehearsal) makeDirectories(places.directories);
@@ -51,6 +53,7 @@ async function run(
   const signals = untilSignal();
   const started = performance.now();
   let queue = lookAtNothing;
+  let poster: Poster | undefined;
   const progress = terminal.progress(() => ({ ...counting.tally(), left: queue.left() }));
   try {
     const finish = await runForeground(
@@ -67,6 +70,7 @@ async function run(
         stop: signals.stop,
         tally: counting.tally,
         running: (kit) => {
+          poster = kit.poster;
           const text = keepingText(config, kit.plan, places.state);
           if (terminal.isWatched) terminal.note(`${text}\n`);
           else logger.info(text);
@@ -75,12 +79,36 @@ async function run(
       },
     );
     progress.end();
+    if (poster !== undefined && signals.stop.aborted) failures.note(stoppedText(finish));
     const seconds = (performance.now() - started) / 1000;
-    terminal.note(`${endText(counting.tally(), finish.balance, seconds, finish.waiting)}\n`);
+    const spool = poster === undefined ? '' : spoolText(await poster.counts());
+    terminal.note(`${endText(counting.tally(), finish.balance, seconds, finish.waiting)}${spool}\n`);
     return codeOf(config, finish, failures.count());
   } finally {
     progress.end();
     queue.end();
+    signals.cancel();
+  }
+}
+
+/** Whoever stops a program that posts must not take the tree for posted. */
+const stoppedText = ({ balance }: Finish): string =>
+  `stopped before the end: ${balance.handedBack + balance.failed} posts in hand were not confirmed, ` +
+  'and what had not been looked at was not posted';
+
+/** Posts what waits in the spool, and nothing else. */
+async function drain(call: Call, config: Config, logger: Logger): Promise<number> {
+  if (call.given.paths.length > 0) {
+    throw new FatalError('--drain posts only what waits in the spool: leave out the paths', { exitCode: 2 });
+  }
+  const { drainConfiguration } = await import('../process/drain.js');
+  const signals = untilSignal();
+  try {
+    const outfit = outfitOf(config, call.host, logger);
+    const counts = await drainConfiguration(config, outfit, signals.stop);
+    call.terminal.note(`${counts.drained} posts${spoolText(counts)}\n`);
+    return counts.waiting + counts.lost > 0 ? 1 : 0;
+  } finally {
     signals.cancel();
   }
 }

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { listConfigurations, pluginDirectories } from '../config/directories.js';
 import { redact } from '../config/url.js';
 import { FatalError } from '../errors.js';
+import { spoolsBelow } from '../process/spools.js';
 import type { Call, Run } from './action.js';
 import { directoriesFor, examplesOf, generalFiles, homeOf, listedOne } from './files.js';
 
@@ -44,12 +45,21 @@ async function overview(call: Call): Promise<number> {
     [`examples (${call.program} add NAME)`, await examplesOf(call.facts.name)],
     ['logs', [directories.log]],
     ['state', [join(directories.state, call.facts.name)]],
+    ...(call.facts.name === 'post' ? [['spools', await spools(directories.state)] as const] : []),
   ];
   for (const [title, lines] of sections) {
     await call.terminal.write(`${title}:`);
     for (const line of lines.length === 0 ? ['none'] : lines) await call.terminal.write(`    ${line}`);
   }
   return 0;
+}
+
+/** Posts on disk that wait for their broker, those of runs without configuration included. */
+async function spools(state: string): Promise<readonly string[]> {
+  const found = await spoolsBelow(join(state, 'post'));
+  return found.map(
+    ({ directory, destination, waiting }) => `${waiting} posts wait in ${directory} for ${destination}`,
+  );
 }
 
 async function plugins(call: Call): Promise<number> {

@@ -2,6 +2,7 @@ import { messageOf } from '../errors.js';
 import { type Balance, addBalances, describeBalance, doneOf } from '../flow/balance.js';
 import { readOrder } from '../process/order.js';
 import { askStatus } from '../process/reach.js';
+import { waitingIn } from '../process/spools.js';
 import type { ConfigurationStatus, InstanceReport } from '../process/status.js';
 import { type Call, type Run, orderOf } from './action.js';
 import { chosenNames, located } from './chosen.js';
@@ -42,7 +43,7 @@ export const status: Run = async (call) => {
 async function rowOf(call: Call, named: string): Promise<Row> {
   const { name, state, problem } = located(call, named);
   const answer = await askStatus(state);
-  if (answer === undefined) return idle(call, name, problem);
+  if (answer === undefined) return idle(call, name, state, problem);
   if (answer === 'silent') {
     return { ...nothing, configuration: name, state: 'silent', reason: 'its process does not answer' };
   }
@@ -78,11 +79,13 @@ const nothing = {
 } as const;
 
 /** Nobody runs it: how many instances are missing stands in the configuration. */
-function idle(call: Call, name: string, problem: string | undefined): Row {
+async function idle(call: Call, name: string, state: string, problem: string | undefined): Promise<Row> {
   try {
     if (problem !== undefined) throw new Error(problem);
     const expected = readOrder(orderOf(call, name), call.host).running.instances;
-    return { ...nothing, configuration: name, state: 'stopped', expected };
+    const waiting = call.facts.name === 'post' ? await waitingIn(state) : 0;
+    const reason = waiting > 0 ? `${waiting} posts wait in the spool` : '';
+    return { ...nothing, configuration: name, state: 'stopped', reason, expected };
   } catch (thrown) {
     return { ...nothing, configuration: name, state: 'broken', reason: messageOf(thrown) };
   }

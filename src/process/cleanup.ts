@@ -7,6 +7,7 @@ import { exchangesOf, isStandardExchange } from './exchanges.js';
 import { knownQueueName } from './queue-name.js';
 import { queueNameFile } from './queue-plan.js';
 import { askStatus } from './reach.js';
+import { waitingIn } from './spools.js';
 import type { Outfit } from './surroundings.js';
 
 /** What a clean-up would remove, as far as it is there. */
@@ -72,6 +73,8 @@ export async function cleanUp(
   } finally {
     await brokers.close();
   }
+  const waiting = await waitingIn(plan.state);
+  if (waiting > 0) await tell(`${waiting} posts that waited in the spool are dropped, not posted`);
   await rm(plan.state, { recursive: true, force: true });
   await tell(`state ${plan.state} removed`);
 }

@@ -6,11 +6,12 @@ import type { Config } from '../config/config.js';
 import { redact } from '../config/url.js';
 import { RetryableError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { type Spool, findSpools, openSpool } from '../store/spool.js';
+import { type Spool, openSpool } from '../store/spool.js';
 import type { Drained } from '../store/spool-drain.js';
 import { pause } from '../broker/backoff.js';
 import type { Brokers } from './brokers.js';
 import { exchangesOf } from './exchanges.js';
+import { allSpools, spoolsOf } from './spools.js';
 import { PATIENCE, openSpoolingPublisher } from './spooling-publisher.js';
 import { openWay, tellWaiting } from './way.js';
 
@@ -51,18 +52,14 @@ export interface PosterParts {
   readonly now: () => number;
 }
 
-const allSpools = (state: string): string => join(state, 'spool');
-
-/** The spools of a configuration in which something waits. */
-export const spoolsOf = (state: string): ReturnType<typeof findSpools> => findSpools(allSpools(state));
-
 /** Posts for another broker or another exchange are none of ours. */
-export function spoolDirectory({ posting }: Config, state: string): string {
+function spoolDirectory({ posting }: Config, state: string): string {
   const identity = JSON.stringify([posting.postBroker, posting.postExchange]);
   return join(allSpools(state), createHash('sha256').update(identity).digest('hex').slice(0, 12));
 }
 
-const openSpoolOf = (config: Config, state: string, now: () => number): Spool =>
+/** The spool for what a configuration posts. */
+export const openSpoolOf = (config: Config, state: string, now: () => number): Spool =>
   openSpool({
     directory: spoolDirectory(config, state),
     destination: `${config.posting.postBroker.map(redact).join(',')} exchange ${config.posting.postExchange ?? ''}`,
@@ -79,14 +76,18 @@ export async function declareExchanges(brokers: Brokers, config: Config, stop: A
   );
 }
 
-interface Draining {
+export interface Draining {
   readonly drain: (stop: AbortSignal) => Promise<Drained>;
   readonly drained: () => number;
   readonly lost: () => number;
 }
 
 /** Draining by way of a publisher; counts and says what was posted. */
-function draining({ config, logger, now }: PosterParts, spool: Spool, publisher: Publisher): Draining {
+export function draining(
+  { config, logger, now }: Pick<PosterParts, 'config' | 'logger' | 'now'>,
+  spool: Spool,
+  publisher: Publisher,
+): Draining {
   let drained = 0;
   let lost = 0;
   return {
@@ -109,7 +110,10 @@ function draining({ config, logger, now }: PosterParts, spool: Spool, publisher:
 }
 
 /** Says what waits for a destination that the configuration no longer names: nobody posts it. */
-async function tellStrangers({ state, logger }: PosterParts, own: string): Promise<void> {
+export async function tellStrangers(
+  { state, logger }: Pick<PosterParts, 'state' | 'logger'>,
+  own: string,
+): Promise<void> {
   for (const { directory, destination, waiting } of await spoolsOf(state)) {
     if (directory === own) continue;
     logger.warning(
@@ -120,7 +124,7 @@ async function tellStrangers({ state, logger }: PosterParts, own: string): Promi
 }
 
 /** Posts all that waits, also after whoever else is at it. Returns early when `stop` is aborted. */
-async function drainAll(spool: Spool, drain: Draining['drain'], stop: AbortSignal): Promise<void> {
+export async function drainAll(spool: Spool, drain: Draining['drain'], stop: AbortSignal): Promise<void> {
   while (!stop.aborted && (await spool.depth()) > 0) {
     if ((await drain(stop)).busy) await pause(LOOK_AGAIN, stop);
   }
@@ -220,40 +224,3 @@ function openSpoolingPoster(parts: PosterParts): Poster {
 
 export const openPoster = (parts: PosterParts): Poster =>
   parts.config.posting.spool ? openSpoolingPoster(parts) : openWaitingPoster(parts);
-
-/** Milliseconds without a broker after which `sr_post --drain` gives up. */
-const DRAIN_PATIENCE = 15_000;
-
-/**
- * Posts what waits, and nothing else. Does not wait for a broker that is away.
- *
- * @throws FatalError or RetryableError saying why it could not be done; what waits is still there then.
- */
-export async function drainOnly(parts: PosterParts, stop: AbortSignal): Promise<SpoolCounts> {
-  const { config, brokers } = parts;
-  const spool = openSpoolOf(config, parts.state, parts.now);
-  const publisher = brokers.publisher();
-  const { drain, drained, lost } = draining(parts, spool, publisher);
-  await tellStrangers(parts, spool.directory);
-  if ((await spool.depth()) > 0) {
-    const done = new AbortController();
-    const given = new AbortController();
-    const over = AbortSignal.any([stop, given.signal]);
-    const way = openWay(brokers.posting());
-    void way.lost(DRAIN_PATIENCE, AbortSignal.any([stop, done.signal])).then(() => given.abort());
-    try {
-      await brokers.posting().link(over, { failFast: true });
-      await declareExchanges(brokers, config, over);
-      await drainAll(spool, drain, over);
-    } finally {
-      done.abort();
-    }
-  }
-  return {
-    spooled: 0,
-    drained: drained(),
-    lost: lost(),
-    waiting: await spool.depth(),
-    directory: spool.directory,
-  };
-}

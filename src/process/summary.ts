@@ -3,6 +3,7 @@ import { type Balance, describeBalance } from '../flow/balance.js';
 import type { QueuePlan } from '../broker/queue-plan.js';
 import { redact } from '../config/url.js';
 import { bytesText, durationText } from './numbers.js';
+import type { SpoolCounts } from './poster.js';
 import type { Tally } from './tally.js';
 
 /** The one line at the end that says it all. `waiting` are the entries left in the retry list. */
@@ -16,6 +17,16 @@ export function endText(tally: Tally, balance: Balance, seconds: number, waiting
     `${describeBalance(balance)}${waitingText(waiting)}`,
   ];
   return parts.join('; ');
+}
+
+/** What the end of a program that posts leaves on disk. */
+export function spoolText({ spooled, lost, waiting, directory }: SpoolCounts): string {
+  const parts = [
+    ...(spooled > 0 ? [`${spooled} kept on disk`] : []),
+    ...(lost > 0 ? [`${lost} given up`] : []),
+    ...(waiting > 0 ? [`${waiting} waiting in ${directory}`] : []),
+  ];
+  return parts.map((part) => `; ${part}`).join('');
 }
 
 /** What a balance leaves open: entries of the retry list. */

@@ -9,7 +9,7 @@ export interface Way {
   readonly cleared: (stop: AbortSignal) => Promise<void>;
   /** Resolves when nothing has got through for so many milliseconds together, or when `stop` is aborted. */
   readonly lost: (patience: number, stop: AbortSignal) => Promise<void>;
-  /** Resolves when the first round of attempts has failed, or when `stop` is aborted. */
+  /** Resolves when a round of attempts has failed that a later one may make good, or when `stop` is aborted. */
   readonly refused: (stop: AbortSignal) => Promise<void>;
   readonly reason: () => string;
 }
@@ -62,8 +62,7 @@ export function openWay(connection: Link): Way {
     reason: () => reasonOf(connection.status()),
     cleared: (stop) => lasting(isClearNow, 0, stop),
     lost: (patience, stop) => lasting((status) => !isClearNow(status), patience, stop),
-    refused: (stop) =>
-      lasting(({ state }) => ['disconnected', 'suspended', 'failed'].includes(state), 0, stop),
+    refused: (stop) => lasting(({ state }) => state === 'disconnected' || state === 'suspended', 0, stop),
   };
 }
 

@@ -38,8 +38,10 @@ const abandonedAfter = 86_400_000;
 interface Self extends DrainOptions {
   readonly directory: string;
   readonly counts: { posted: number; expired: number; apart: number };
-  failure: unknown;
+  failure: Error | undefined;
 }
+
+const errorOf = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
 
 /** What is sent of a post that has waited; undefined when it has waited too long. */
 function stillWanted({ post, at }: SpoolEntry, { ttl, now }: Self): SpooledPost | undefined {
@@ -85,7 +87,7 @@ async function sendAll(
         self.logger.error(`a post in the spool can never be posted: ${thrown.message}`);
         return true;
       }
-      self.failure ??= thrown;
+      self.failure ??= errorOf(thrown);
       return false;
     }
   };
@@ -143,7 +145,7 @@ async function drainListed(self: Self, segments: readonly SegmentName[]): Promis
       await leave(self, segment, keep);
       return true;
     })().catch((thrown: unknown) => {
-      self.failure ??= thrown;
+      self.failure ??= errorOf(thrown);
       return false;
     });
     const work = before.then(() => void open.delete(work));

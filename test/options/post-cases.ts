@@ -210,6 +210,12 @@ const sending: Readonly<Record<string, Case>> = {
     expect((await run(lab, 'message_ttl 1h')).posts[0]?.expiration).toBe(3_600_000);
     expect((await run(lab)).posts[0]?.expiration).toBeUndefined();
   },
+  // What waited too long is shown by test/flows/spool.test.ts.
+  retry_ttl: async (lab) => {
+    expect(lab.read('post', []).queue.retryTtl).toBe(172_800);
+    expect(lab.read('post', ['retry_ttl 2h']).queue.retryTtl).toBe(7200);
+    return Promise.resolve();
+  },
   post_rate_limit: async (lab) => {
     const paths = ['1', '2', '3'].map((name) => lab.file(name));
     const started = performance.now();

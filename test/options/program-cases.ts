@@ -226,6 +226,22 @@ const durability: ProgramCase = async (bench, name) => {
   expect(await bench.host.messages('q_durable')).toHaveLength(1);
 };
 
+const spool: ProgramCase = async (bench) => {
+  // Nobody listens there.
+  await bench.configure('post', 'post_broker amqp://ann:secret@127.0.0.1:1/', 'spool on');
+  const ended = await bench.home.run('sr_post', ['-c', 'c', bench.file]);
+  expect([ended.code, ended.stderr]).toEqual([0, ended.stderr]);
+  expect(ended.stderr).toMatch(/; 1 kept on disk; 1 waiting in /);
+};
+
+const drain: ProgramCase = async (bench) => {
+  await bench.configure('post', 'post_exchange xpublic');
+  expect((await bench.home.run('sr_post', ['-c', 'c'])).code).toBe(2);
+  const ended = await bench.home.run('sr_post', ['-c', 'c', '--drain']);
+  expect([ended.code, ended.stderr]).toEqual([0, ended.stderr]);
+  expect(ended.stderr).toMatch(/^0 posts$/m);
+};
+
 const daemon: Readonly<Record<string, ProgramCase>> = {
   action,
   log_format: logFormat,
@@ -251,6 +267,8 @@ export const programCases: Readonly<Record<Name, Readonly<Record<string, Program
     reset,
     declare_exchange: declareExchange,
     pipe,
+    spool,
+    drain,
     durability,
   },
 };
