@@ -7,6 +7,8 @@ import type { ConfigurationStatus, InstanceReport } from '../process/status.js';
 import { type Call, type Run, orderOf } from './action.js';
 import { chosenNames, located } from './chosen.js';
 
+type HeldHost = InstanceReport['held'][number];
+
 /** One configuration, as status shows it. */
 interface Row {
   readonly configuration: string;
@@ -115,6 +117,19 @@ const differencesOf = ({ details }: Row): readonly string[] =>
     (report?.differences ?? []).map((text) => `instance ${number}: ${text}`),
   );
 
+/** Servers that are left alone, each once; of several instances, the one that asks again first. */
+function heldOf({ details }: Row): readonly HeldHost[] {
+  const all = (details?.instances ?? []).flatMap(({ report }) => report?.held ?? []);
+  const first = new Map<string, HeldHost>();
+  for (const one of all.toSorted((a, b) => b.nextProbe - a.nextProbe)) first.set(one.host, one);
+  return [...first.values()];
+}
+
+const heldText = ({ host, since, nextProbe }: HeldHost): string =>
+  `${host} left alone since ${clockOf(since)}, next try ${clockOf(nextProbe)}`;
+
+const clockOf = (moment: number): string => new Date(moment).toISOString().slice(11, 19);
+
 const cellsOf = (row: Row): readonly string[] => {
   const total = totalOf(row);
   return [
@@ -125,7 +140,7 @@ const cellsOf = (row: Row): readonly string[] => {
     row.unacknowledged === undefined ? '-' : String(row.unacknowledged),
     row.retries === undefined ? '-' : String(row.retries),
     dateOf(row.lastTransfer)?.slice(0, 19).replace('T', ' ') ?? '-',
-    [...(total === undefined ? [] : [describeBalance(total)]), row.reason]
+    [...(total === undefined ? [] : [describeBalance(total)]), row.reason, ...heldOf(row).map(heldText)]
       .filter((text) => text !== '')
       .join('; '),
   ];
@@ -198,6 +213,12 @@ const plain = (row: Row): Record<string, unknown> => ({
     state,
     balance: numbersOf(report?.balance),
     differences: report?.differences ?? [],
+  })),
+  left_alone: heldOf(row).map(({ host, since, nextProbe, reason }) => ({
+    host,
+    since: dateOf(since),
+    next_try: dateOf(nextProbe),
+    reason,
   })),
   details: row.details ?? null,
 });

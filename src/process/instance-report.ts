@@ -23,5 +23,6 @@ export async function reportOf(kit: OpenKit, account: Account, tally: () => Tall
     unacknowledged: consumer?.unacknowledged() ?? 0,
     lastDone,
     bytes,
+    held: kit.held(),
   };
 }

@@ -13,7 +13,9 @@ import type { Logger } from '../logger.js';
 import { type Wanted, loadPlugins } from '../plugin/load.js';
 import { loadNameScripts } from '../plugin/name-script.js';
 import type { Store } from '../store/store.js';
+import { openBreaker } from '../transport/breaker.js';
 import type { Addresses } from '../transport/guarded-connect.js';
+import type { HeldHost } from '../transport/host-state.js';
 import type { Credential } from '../transport/transport.js';
 import { openTransports } from '../transport/registry.js';
 import { bindingsFile } from './bindings-file.js';
@@ -63,6 +65,8 @@ export interface OpenKit extends Kit {
   readonly opened: () => QueueConsumer | undefined;
   /** What came in and went out; undefined for programs without a queue. */
   readonly door: () => DoorCounts | undefined;
+  /** Servers that are left alone for a while. */
+  readonly held: () => readonly HeldHost[];
   readonly close: () => Promise<void>;
 }
 
@@ -100,6 +104,8 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
   const plan =
     config.queueName === undefined ? undefined : planQueue(config, config.queueName, around, rehearsal);
   const roots = openRoots();
+  // Without a list of retries, what is not tried at once is never tried.
+  const breaker = config.queue.retry ? openBreaker({ logger, lanes: config.running.lanes }) : undefined;
   const transports = once(() =>
     openTransports({
       limits: {
@@ -111,6 +117,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
       credentialOf: (url) => credentials.site(config.withPassword(url)),
       logger,
       kbytesPerSecond: config.transfer.kbytesPs,
+      ...(breaker === undefined ? {} : { breaker }),
       ...(around.addresses === undefined ? {} : { addresses: around.addresses }),
     }),
   );
@@ -159,6 +166,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     poster,
     opened: consumer.made,
     door: () => (plan === undefined ? undefined : door.counts()),
+    held: () => breaker?.held() ?? [],
     close: async () => {
       poster?.close();
       await transports.made()?.close();

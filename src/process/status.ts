@@ -1,5 +1,6 @@
 import type { ConnectionStatus } from '../broker/connection.js';
 import type { Balance } from '../flow/balance.js';
+import type { HeldHost } from '../transport/host-state.js';
 
 /** What one instance tells its supervisor, every few seconds. JSON on the wire between them. */
 export interface InstanceReport {
@@ -18,6 +19,8 @@ export interface InstanceReport {
   /** Milliseconds since 1970 of the last item that ended as done; undefined before the first. */
   readonly lastDone?: number | undefined;
   readonly bytes: number;
+  /** Servers that are left alone for a while. */
+  readonly held: readonly HeldHost[];
 }
 
 /** From an instance to its supervisor. */

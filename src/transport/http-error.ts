@@ -1,5 +1,7 @@
 import { PermanentError, RetryableError, messageOf, systemCode } from '../errors.js';
 
+import { HostFailure, isHostCode } from './host-failure.js';
+
 /** Without an operator nothing changes: not tried again within a pass, and not soon after. */
 const operatorPause = 5 * 60_000;
 
@@ -21,12 +23,13 @@ export function httpError(thrown: unknown, url: URL): RetryableError | Permanent
   if (code !== undefined && certificate.test(code)) {
     const remedy = "correct the server's certificate, or choose a lower tls_rigour";
     const notBefore = new Date(Date.now() + operatorPause);
-    return new RetryableError(`${what}: certificate not accepted (${code}): ${remedy}`, {
+    return new HostFailure(`${what}: certificate not accepted (${code}): ${remedy}`, {
       cause: thrown,
       notBefore,
     });
   }
-  return new RetryableError(`${what}: ${code ?? ''} ${messageOf(thrown)}`, { cause: thrown });
+  const Failure = isHostCode(code) ? HostFailure : RetryableError;
+  return new Failure(`${what}: ${code ?? ''} ${messageOf(thrown)}`, { cause: thrown });
 }
 
 /** The error for an answer that is not the file. */
@@ -53,18 +56,24 @@ export function statusError(
     case 421:
     case 423:
     case 425:
+      return retryable(RetryableError, what, retryAfter, now);
     case 429:
-      return retryable(what, retryAfter, now);
+      return retryable(HostFailure, what, retryAfter, now);
     default:
       return status >= 500
-        ? retryable(what, retryAfter, now)
+        ? retryable(HostFailure, what, retryAfter, now)
         : new PermanentError(499, `${what}: not a file`);
   }
 }
 
-function retryable(what: string, retryAfter: string | undefined, now: number): RetryableError {
+function retryable(
+  Failure: typeof RetryableError,
+  what: string,
+  retryAfter: string | undefined,
+  now: number,
+): RetryableError {
   const notBefore = retryTime(retryAfter, now);
-  return new RetryableError(`${what}: try later`, notBefore === undefined ? {} : { notBefore });
+  return new Failure(`${what}: try later`, notBefore === undefined ? {} : { notBefore });
 }
 
 /** The moment that a Retry-After header names: seconds from now, or a date. At most a day ahead. */

@@ -1,5 +1,6 @@
 import { PermanentError } from '../errors.js';
 import type { Logger } from '../logger.js';
+import type { Breaker } from './breaker.js';
 import type { Addresses } from './guarded-connect.js';
 import { openPool } from './pool.js';
 import { openRate, type Rate } from './rate.js';
@@ -12,6 +13,8 @@ export interface TransportOptions {
   readonly logger: Logger;
   /** Bandwidth limit of this process in KiB/s; 0 or absent for none. */
   readonly kbytesPerSecond?: number;
+  /** Leaves dead servers alone; without it every file finds out for itself. */
+  readonly breaker?: Breaker;
   /** Replaced only by tests. */
   readonly addresses?: Addresses;
 }
@@ -55,7 +58,8 @@ export function openTransports(options: TransportOptions): Transports {
     open: async (baseUrl, stop) => {
       const transport = await transportFor(baseUrl);
       const session = await transport.open({ url: baseUrl, credential: options.credentialOf(baseUrl) }, stop);
-      return rate === undefined ? session : limited(session, rate);
+      const guarded = options.breaker?.guard(session, baseUrl) ?? session;
+      return rate === undefined ? guarded : limited(guarded, rate);
     },
   });
 

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { RetryableError } from '../errors.js';
+import { HostFailure } from './host-failure.js';
 
 /** Guards one transfer: cuts it when the other side is silent for too long, or when we are told to stop. */
 export interface Watch {
@@ -33,7 +34,7 @@ export function watch(stop: AbortSignal, timeout: number, what: () => string): W
   const guarded: Guarded = {
     deadline: Infinity,
     expire: () => {
-      cut(new RetryableError(`no byte for ${timeout / 1000} s while fetching ${what()}`));
+      cut(new HostFailure(`no byte for ${timeout / 1000} s while fetching ${what()}`));
     },
   };
   const onStop = (): void => {

@@ -13,6 +13,7 @@ const report = (connection = 'connected', balance = emptyBalance): InstanceRepor
   connections: { consume: { state: connection as 'connected', reason: 'no route', place: '' } },
   unacknowledged: 0,
   bytes: 0,
+  held: [],
 });
 
 const says = (message: object): string => `process.send(${JSON.stringify(message)});`;

@@ -18,7 +18,12 @@ export interface OddServer {
 /** What a well-behaved server would send for every path. */
 export const rightBody = Buffer.from('0123456789'.repeat(10));
 
-type Behaviour = (request: IncomingMessage, response: ServerResponse, rest: string) => void;
+type Behaviour = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  rest: string,
+  requests: OddServer['requests'],
+) => void;
 
 const status =
   (code: number, headers: Record<string, string> = {}): Behaviour =>
@@ -60,6 +65,11 @@ const behaviours: Readonly<Record<string, Behaviour>> = {
   'status-500': status(500),
   'status-503': status(503, { 'retry-after': '90' }),
   'status-204': (_request, response) => response.writeHead(204).end(),
+  /** Five requests fail, whatever the file; then all is well. */
+  'fails-at-first': (_request, response, _rest, { length }) => {
+    if (length <= 5) response.writeHead(503).end();
+    else response.end(rightBody);
+  },
   'stall-before': () => undefined,
   'stall-inside': (_request, response) => {
     response.writeHead(200, { 'content-length': '100' });
@@ -113,7 +123,7 @@ export async function startOddServer(address = '127.0.0.1'): Promise<OddServer> 
     const [, name = '', rest = ''] = /^\/([^/]*)\/?(.*)$/u.exec(path) ?? [];
     const behave = behaviours[name] ?? status(404);
     response.on('error', () => undefined);
-    behave(request, response, rest);
+    behave(request, response, rest, requests);
   });
   server.on('connection', (socket) => {
     accepted += 1;

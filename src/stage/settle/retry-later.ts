@@ -4,6 +4,7 @@ import type { Logger } from '../../logger.js';
 import { stringHeaders } from '../../message/v02.js';
 import { parsePubTime } from '../../message/pub-time.js';
 import type { RetryList } from '../../store/store.js';
+import { HostHeld } from '../../transport/host-failure.js';
 
 export interface RetryOptions {
   readonly now: () => number;
@@ -27,9 +28,14 @@ export function retryLater(
       if (outcome.kind !== 'failed') return;
       const { error } = outcome;
       const tries = (item.retry?.tries ?? 0) + 1;
-      const notBefore = Math.max(error.notBefore?.getTime() ?? 0, options.now() + retryDelay(tries - 1));
+      const asked = error.notBefore?.getTime() ?? 0;
+      // Not tried at all: the moment is known, and one line about the server was enough.
+      const isHeld = error instanceof HostHeld;
+      const notBefore = isHeld ? asked : Math.max(asked, options.now() + retryDelay(tries - 1));
       const when = new Date(notBefore).toISOString();
-      logger.warning(`${error.message}; will be tried again after ${when}`, { tries });
+      const line = `${error.message}; will be tried again after ${when}`;
+      if (isHeld) logger.debug(line, { tries });
+      else logger.warning(line, { tries });
       if (item.retry !== undefined) {
         await retries.again(item.retry.id, { notBefore, reason: error.message });
         return;
