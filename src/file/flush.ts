@@ -8,8 +8,8 @@ import { splitPath } from './relative-path.js';
 
 /*
  * What must survive the loss of power is flushed to the disk, and flushing is what costs: a disk confirms some hundred
- * flushes a second, however little there is to write. So those who wait for one are served together: while a batch is
- * under way the next one gathers, and a directory in which many names were changed is flushed once for all of them.
+ * flushes a second, however little there is to write. So those who wait for a directory are served together: while a
+ * batch is under way the next one gathers, and a directory is flushed once for all names in it that have changed.
  */
 
 const flushDescriptor = promisify(fsync);
@@ -20,9 +20,9 @@ interface Wish {
   readonly reject: (error: unknown) => void;
 }
 
-/** Gathers wishes by key; each key of a batch is flushed once, after all its wishes were uttered. */
-function createBatches(): (key: string | number, descriptor: number) => Promise<void> {
-  let gathering = new Map<string | number, Wish[]>();
+/** Gathers wishes; each descriptor of a batch is flushed once, after all wishes for it were uttered. */
+function createBatches(): (descriptor: number) => Promise<void> {
+  let gathering = new Map<number, Wish[]>();
   let isBusy = false;
 
   const serve = async (wishes: readonly Wish[]): Promise<void> => {
@@ -47,21 +47,23 @@ function createBatches(): (key: string | number, descriptor: number) => Promise<
     isBusy = false;
   };
 
-  return (key, descriptor) =>
+  return (descriptor) =>
     new Promise((resolve, reject) => {
       const wish = { descriptor, resolve, reject };
-      const there = gathering.get(key);
-      if (there === undefined) gathering.set(key, [wish]);
+      const there = gathering.get(descriptor);
+      if (there === undefined) gathering.set(descriptor, [wish]);
       else there.push(wish);
       if (!isBusy) void work();
     });
 }
 
-const flushFile = createBatches();
 const flushNames = createBatches();
 
-/** Data and attributes of an open file are on the disk when this resolves. Throws system errors. */
-export const flushData = (descriptor: number): Promise<void> => flushFile(descriptor, descriptor);
+/**
+ * Data and attributes of an open file are on the disk when this resolves. Throws system errors. Not in batches, where a
+ * large file would hold up small ones: what can be shared between files, the system shares by itself.
+ */
+export const flushData = (descriptor: number): Promise<void> => flushDescriptor(descriptor);
 
 /**
  * The names in a directory are on the disk when this resolves, and its own name and those above it, which may have
@@ -73,7 +75,7 @@ export async function flushDirectory(
   elements: readonly string[],
 ): Promise<void> {
   if (place.descriptor === undefined) return;
-  await flushNames(place.path, place.descriptor);
+  await flushNames(place.descriptor);
   if (place.isAnchored()) return;
   if (elements.length === 0) await flushAbove(place.path);
   else {

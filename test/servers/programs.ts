@@ -38,6 +38,8 @@ export interface RunOptions {
   readonly input?: string;
   /** Milliseconds it may take; two minutes unless given. */
   readonly deadline?: number;
+  /** A program with its words, such as a tracer, that runs ours. */
+  readonly under?: readonly string[];
 }
 
 /** The home of one user of the programs. */
@@ -86,6 +88,7 @@ export async function makeHome(host: TestHost, users: readonly TestUser[]): Prom
       cwd: options.cwd ?? directory,
       env: environment(directory, options.env),
       input: options.input,
+      under: options.under ?? [],
     });
     alive.add(running);
     void running.ended.then(() => alive.delete(running));
@@ -159,12 +162,16 @@ interface Waiting {
   readonly found: (line: string) => void;
 }
 
-function launch(
-  launcher: string,
-  words: readonly string[],
-  { cwd, env, input }: { cwd: string; env: NodeJS.ProcessEnv; input: string | undefined },
-): Running {
-  const child = spawn(process.execPath, [launcher, ...words], { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
+interface Launch {
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly input: string | undefined;
+  readonly under: readonly string[];
+}
+
+function launch(launcher: string, words: readonly string[], { cwd, env, input, under }: Launch): Running {
+  const [program = process.execPath, ...prefixed] = [...under, process.execPath, launcher, ...words];
+  const child = spawn(program, prefixed, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => undefined);
   child.stdin.end(input ?? '');
   const texts = { stdout: '', stderr: '' };
