@@ -1,13 +1,7 @@
 /** One message on its way to the broker. */
 import type { Message } from 'amqplib';
 import type { Outgoing } from './broker.js';
-
-/** Somebody's signal, and how many messages listen to it. One listener serves them all. */
-export interface Ear {
-  readonly signal: AbortSignal;
-  readonly onAbort: () => void;
-  entries: number;
-}
+import type { Ear } from './ears.js';
 
 /** A message between the call of `publish` and its answer. */
 export interface Entry {

@@ -12,7 +12,9 @@ import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import { silentLogger } from '../logger.js';
 import type { Logger } from '../logger.js';
 import { markReturned } from './publish-entry.js';
-import type { Ear, Entry } from './publish-entry.js';
+import type { Entry } from './publish-entry.js';
+import { openEars } from './ears.js';
+import type { Ear, Ears } from './ears.js';
 import { backoff, pause } from './backoff.js';
 import type { ExchangeUnusable, Outgoing, Publisher } from './broker.js';
 import { onThrowAwayChannel } from './connection.js';
@@ -62,7 +64,7 @@ interface Self {
   readonly stopped: AbortController;
   readonly known: Set<string>;
   readonly asking: Set<string>;
-  readonly ears: Map<AbortSignal, Ear>;
+  readonly ears: Ears;
   readonly drainers: Set<() => void>;
   /** In order of sending. */
   queue: Set<Entry>;
@@ -83,38 +85,20 @@ const isIdle = (self: Self): boolean =>
 function settle(self: Self, entry: Entry, answer: { routed: boolean } | Error): void {
   if (!entry.settled) {
     entry.settled = true;
-    if (entry.ear !== undefined) unhear(self, entry.ear);
+    if (entry.ear !== undefined) self.ears.unhear(entry.ear);
     if (answer instanceof Error) entry.reject(answer);
     else entry.resolve(answer);
   }
   if (self.drainers.size > 0 && isIdle(self)) for (const drained of [...self.drainers]) drained();
 }
 
-/** Listens to a signal, once for all messages that it may take back. */
-function hear(self: Self, signal: AbortSignal): Ear {
-  const known = self.ears.get(signal);
-  if (known !== undefined) {
-    known.entries += 1;
-    return known;
+/** Takes back what was published with this signal. What is on its way stays so, its answer is nobody's. */
+function takeBack(self: Self, ear: Ear): void {
+  for (const entry of [...self.queue, ...self.sent, ...self.resting]) {
+    if (entry.ear !== ear || entry.settled) continue;
+    self.queue.delete(entry);
+    settle(self, entry, publishStopped(entry.message));
   }
-  const onAbort = (): void => {
-    for (const entry of [...self.queue, ...self.sent, ...self.resting]) {
-      if (entry.ear !== ear || entry.settled) continue;
-      self.queue.delete(entry);
-      settle(self, entry, publishStopped(entry.message));
-    }
-  };
-  const ear: Ear = { signal, onAbort, entries: 1 };
-  signal.addEventListener('abort', onAbort, { once: true });
-  self.ears.set(signal, ear);
-  return ear;
-}
-
-function unhear(self: Self, ear: Ear): void {
-  ear.entries -= 1;
-  if (ear.entries > 0) return;
-  ear.signal.removeEventListener('abort', ear.onAbort);
-  self.ears.delete(ear.signal);
 }
 
 function leave(self: Self, entry: Entry): boolean {
@@ -320,7 +304,7 @@ function publish(self: Self, message: Outgoing, stop: AbortSignal | undefined): 
       body: Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
       resolve,
       reject,
-      ear: stop === undefined ? undefined : hear(self, stop),
+      ear: stop === undefined ? undefined : self.ears.hear(stop),
       returned: false,
       settled: false,
       nacks: 0,
@@ -355,7 +339,9 @@ export function openPublisher(options: PublisherOptions): ConfirmedPublisher {
     stopped: new AbortController(),
     known: new Set(['']),
     asking: new Set(),
-    ears: new Map(),
+    ears: openEars((ear) => {
+      takeBack(self, ear);
+    }),
     drainers: new Set(),
     queue: new Set(),
     sent: new Set(),
