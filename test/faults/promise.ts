@@ -36,7 +36,7 @@ export function recordReader(
 
 /** The line in which a program accounts for what it took: both sides must be equal. Answers what it took. */
 export function expectBalance(output: string): number {
-  const [line = '', taken = ''] = /(\d+) taken = (.*)/.exec(output) ?? [];
+  const [line = '', taken = ''] = /(\d+) taken(?: \([^)]*\))? = (.*)/.exec(output) ?? [];
   expect(line, `no balance in: ${output}`).not.toBe('');
   const parts = (line.split(' = ')[1] ?? '').replaceAll(/\([^)]*\)/gu, '').split(' + ');
   const sum = parts.reduce((total, part) => total + Number.parseInt(part, 10), 0);

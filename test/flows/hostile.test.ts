@@ -499,6 +499,8 @@ describe('a server that does not do what it should', () => {
     'sends fewer bytes than announced': (body) => body.subarray(0, 10),
     'sends more bytes than announced': (body) => Buffer.concat([body, Buffer.from('more')]),
     'sends nothing': () => Buffer.alloc(0),
+    'changes the file while it is read': (body) =>
+      Buffer.concat([body.subarray(0, 10), Buffer.alloc(body.length - 10, 'new')]),
     'has other bytes of the same number': (body) => Buffer.alloc(body.length, 'x'),
     'does not have the file': () => undefined,
     'answers 500': () => ({ status: 500, body: Buffer.from('sorry') }),
@@ -511,7 +513,7 @@ describe('a server that does not do what it should', () => {
   const names = Object.keys(wrong);
   const pathOf = (name: string): string => `served/${name}`;
   /** Data of which nobody says that it is newer, and an answer that is no file. */
-  const isFinal = (name: string): boolean => /other bytes|nothing to have/u.test(name);
+  const isFinal = (name: string): boolean => /other bytes|while it is read|nothing to have/u.test(name);
   let station: Station;
   let program: Running;
   let mended = false;
@@ -605,6 +607,7 @@ describe('a server that is strange', () => {
     'garbage/x',
     'status-401/x',
     'status-410/x',
+    'range-beyond/x',
     'status-429/x',
     'status-400/x',
   ])('%s: no file, not even a piece of one, and it goes on', async (path) => {
