@@ -38,6 +38,8 @@ export function touchesOf({ message }: Taken): readonly Touch[] {
 /** The intake of every consuming component. */
 export function queue(consumer: Consumer, retries: RetryList, options: QueueOptions): Intake<Taken> {
   let retriesInHand = 0;
+  /** Looks at the retry list at once: one that was in hand has ended, and there were more due than fit. */
+  let lookAgain: () => void = () => undefined;
 
   const takeDelivery = (delivery: Delivery): Taken => ({
     delivery,
@@ -68,6 +70,7 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
         if (outcome.kind === 'handed back') await retries.handBack(retry.id);
         // What failed again has been put back by the settler that keeps the retry list.
         else if (outcome.kind !== 'failed') await retries.done(retry.id);
+        lookAgain();
       },
     };
   };
@@ -96,12 +99,17 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
       const clock = startClock(options.pollPeriod, bell);
       stop.addEventListener('abort', bell.ring, { once: true });
       const due: DueRetry[] = [];
+      let mayBeMore = false;
+      lookAgain = () => {
+        if (mayBeMore) clock.strike();
+      };
       let isRetrysTurn = false;
       try {
         while (!stop.aborted) {
           if (due.length === 0 && clock.hasStruck()) {
             const room = options.retriesAtOnce - retriesInHand;
             if (room > 0) due.push(...(await retries.take(room)));
+            mayBeMore = due.length >= room;
             if (options.once && due.length === 0 && inbox.isEmpty() && (await isDrained())) return;
             continue;
           }
@@ -214,6 +222,8 @@ function openInbox(deliveries: AsyncIterator<Delivery>, bell: Bell): Inbox {
 }
 
 interface Clock {
+  /** As if a period had passed. */
+  readonly strike: () => void;
   /** Whether a period has passed since the last answer of yes; the first is one at once. */
   readonly hasStruck: () => boolean;
   readonly stop: () => void;
@@ -221,11 +231,13 @@ interface Clock {
 
 function startClock(period: number, bell: Bell): Clock {
   let struck = true;
-  const timer = setInterval(() => {
+  const strike = (): void => {
     struck = true;
     bell.ring();
-  }, period);
+  };
+  const timer = setInterval(strike, period);
   return {
+    strike,
     hasStruck: () => {
       const answer = struck;
       struck = false;

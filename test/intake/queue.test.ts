@@ -1,9 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Consumer, Delivery } from '../../src/broker/broker.js';
 import type { Taken } from '../../src/flow/item.js';
 import type { Outcome } from '../../src/flow/outcome.js';
 import { PermanentError, RetryableError } from '../../src/errors.js';
 import { type QueueOptions, queue, touchesOf } from '../../src/intake/queue.js';
+import { openLevelStore } from '../../src/store/level-store.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
 import { changed, never, takenOf, written } from '../stage/items.js';
@@ -292,6 +296,69 @@ describe('queue', () => {
     consumer.push('bad\nname\u0000');
     consumer.push('\u0000');
     expect((await take(queue(consumer, store.retries, options()).items(never()))).length).toBe(2);
+  });
+});
+
+describe('a retry list that is full', () => {
+  it.each(['oldest', 'newest'] as const)(
+    'is worked off beside a stream of what is new, %s first',
+    async (retryOrder) => {
+      const many = 10_000;
+      const directory = await mkdtemp(join(tmpdir(), 'queue-'));
+      const owned = await openLevelStore(directory, { now: () => now, retryOrder });
+      if (owned === undefined) throw new Error('locked');
+      const deep = owned.join('test');
+      const retry = (n: number): Parameters<typeof deep.retries.add> => [
+        {
+          exchange: 'xpublic',
+          topic: 'v02.post',
+          headers: { sum: '0,0' },
+          body: `20160120070000.123 http://d/ /r${n}`,
+          contentType: undefined,
+          paths: [],
+          instant: now,
+          firstFailure: now,
+          tries: 1,
+          reason: 'why',
+        },
+        now - many + n,
+      ];
+      await Promise.all(Array.from({ length: many }, (_, n) => deep.retries.add(...retry(n))));
+      const consumer = line();
+      const stop = new AbortController();
+      const names: string[] = [];
+      consumer.push('d');
+      // The period between two looks never ends: every retry after the first few comes because there was room.
+      const pace = options({ once: false, pollPeriod: 2 ** 30, retriesAtOnce: 2 });
+      await take(queue(consumer, deep.retries, pace).items(stop.signal), async (item) => {
+        names.push(nameOf(item).slice(0, 1));
+        // There is always a next one.
+        if (item.delivery !== undefined) consumer.push('d');
+        await item.close(good);
+        if (names.length === 2000) stop.abort();
+      });
+      const retried = names.filter((name) => name === 'r').length;
+      expect(retried).toBeGreaterThanOrEqual(900);
+      expect(names.length - retried).toBeGreaterThanOrEqual(900);
+      // Neither waits long, at any time.
+      expect(names.join('')).not.toMatch(/r{4}|d{4}/);
+      await owned.close();
+      await rm(directory, { recursive: true });
+    },
+    60_000,
+  );
+
+  it('is worked off without a pause when nothing is new', async () => {
+    for (let n = 0; n < 50; n += 1) await addRetry(`r${n}`);
+    const stop = new AbortController();
+    const pace = options({ once: false, pollPeriod: 2 ** 30, retriesAtOnce: 3 });
+    let count = 0;
+    await take(queue(line(), store.retries, pace).items(stop.signal), async (item) => {
+      await item.close(good);
+      count += 1;
+      if (count === 50) stop.abort();
+    });
+    expect(count).toBe(50);
   });
 });
 
