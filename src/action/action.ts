@@ -4,6 +4,7 @@ import type { ComponentName } from '../config/option.js';
 import { findOption } from '../config/options/index.js';
 import type { Host } from '../process/host.js';
 import type { Order } from '../process/order.js';
+import type { RetryWords } from './retry-words.js';
 
 /** What people see of a run while it goes on. */
 export interface Progress {
@@ -37,6 +38,8 @@ export interface Call {
   readonly json: boolean;
   /** Overwrite what is there. */
   readonly force: boolean;
+  /** What only `retry` is told. */
+  readonly retry: RetryWords;
   readonly host: Host;
   readonly terminal: Terminal;
 }
@@ -57,6 +60,7 @@ export interface Action {
     | '[configuration...]'
     | 'file...'
     | 'old new'
+    | 'list|requeue|drop|export configuration'
     | '';
   /** Programs that have it; undefined for all. */
   readonly components?: readonly ComponentName[];

@@ -63,6 +63,14 @@ export const actions: readonly Action[] = [
     load: async () => (await import('./log.js')).log,
   },
   {
+    name: 'retry',
+    summary: 'show, requeue, drop or export what failed and waits to be tried again; running or stopped',
+    names: 'list|requeue|drop|export configuration',
+    components: consumers,
+    exits: usual,
+    load: async () => (await import('./retry.js')).retry,
+  },
+  {
     name: 'foreground',
     summary: 'run in this terminal until it is interrupted, or with --once until all is done',
     names: '[configuration]',

@@ -1,6 +1,7 @@
 import yargs, { type Argv, type Options } from 'yargs';
 import { type Action } from '../action/action.js';
 import { actions } from '../action/all.js';
+import { retryFlags } from '../action/retry-words.js';
 import { componentNamed } from '../component/all.js';
 import type { ComponentFacts } from '../config/components.js';
 import { type GroupName, type NamedRow, rowsOf } from '../config/options/index.js';
@@ -78,6 +79,13 @@ function parserOf(program: string, facts: ComponentFacts): Argv {
   for (const { name, names, summary } of actionsOf(facts))
     parser.command(`${name}${names === '' ? '' : ` ${names}`}`.replace(/^(\S+) .*$/, '$1'), summary);
   for (const named of shownRows(facts)) parser.option(named.name, yargsOption(named, facts));
+  if (actionsOf(facts).some(({ name }) => name === 'retry'))
+    for (const [name, [value, describe]] of Object.entries(retryFlags))
+      parser.option(name, {
+        describe,
+        type: value === undefined ? 'boolean' : 'string',
+        group: 'The retry list:',
+      });
   const ending = [
     ...examples(program).map(({ command, what }) => `${what}:\n  ${command}`),
     `Exit codes: 0 success, 1 failure, 2 wrong usage or configuration; status: 0 all run, 1 some are missing, 3 all are stopped.`,

@@ -1,5 +1,6 @@
 import type { Call } from '../action/action.js';
 import { actionNamed } from '../action/all.js';
+import { takeRetryWords } from '../action/retry-words.js';
 import { actionOf, readArguments } from '../config/arguments.js';
 import { type ComponentFacts, componentOf } from '../config/components.js';
 import { FatalError } from '../errors.js';
@@ -33,7 +34,8 @@ async function run(program: string, words: readonly string[], terminal: OpenTerm
   if (first === '--get-yargs-completions') return complete(words.slice(2), facts, terminal);
   if (first === 'completion' && words.length <= 2) return completion(program, second ?? 'bash', terminal);
   const flags = takeFlags(words);
-  const given = readArguments(flags.words, facts);
+  const { retry, rest } = takeRetryWords(flags.words);
+  const given = readArguments(rest, facts);
   if (given.version) {
     await terminal.write(`${program} ${packageVersion()}`);
     return 0;
@@ -58,6 +60,7 @@ async function run(program: string, words: readonly string[], terminal: OpenTerm
     given: flags.json && wanted === 'foreground' ? withJsonOutlet(given) : given,
     json: flags.json,
     force: flags.force,
+    retry,
     host: await findHost(),
     terminal,
   };

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { usual } from '../action/all.js';
+import { retryDeeds, retryFlags } from '../action/retry-words.js';
 import { components as built } from '../component/all.js';
 import { type ComponentFacts, componentOf, components } from '../config/components.js';
 import { type GroupName, type NamedRow, groups, optionRows } from '../config/options/index.js';
@@ -52,6 +53,7 @@ const lists: Readonly<Record<string, (program: string) => string>> = {
   options: (program) => optionList(factsOf(program)),
   examples: (program) => exampleList(program),
   hooks: () => hookList(),
+  'retry-words': () => retryWords(),
   'all-options': () => allOptions(),
 };
 
@@ -98,6 +100,15 @@ function byGroup(rows: readonly NamedRow[], text: (named: NamedRow) => string): 
     .map(({ name, members }) => `### ${groupTitles[name]}\n\n${members.map(text).join('\n')}`)
     .join('\n\n');
 }
+
+/** What `retry` does, and the words that only it knows. */
+const retryWords = (): string =>
+  [
+    ...Object.entries(retryDeeds).map(([name, what]) => item(`\`retry ${name}\``, `${what}.`)),
+    ...Object.entries(retryFlags).map(([name, [value, what]]) =>
+      item(`\`--${name}\`${value === undefined ? '' : ` _${value.toLowerCase()}_`}`, what),
+    ),
+  ].join('\n');
 
 const exampleList = (program: string): string =>
   examples(program)

@@ -42,6 +42,7 @@ export const actionWords: ReadonlySet<string> = new Set([
   'disable',
   'list',
   'log',
+  'retry',
   'show',
   'help',
 ]);
@@ -221,6 +222,7 @@ const several: ReadonlySet<string> = new Set([
   'disable',
   'edit',
   'list',
+  'retry',
   'help',
 ]);
 

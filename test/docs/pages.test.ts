@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { actions } from '../../src/action/all.js';
+import { retryFlags } from '../../src/action/retry-words.js';
 import { subscribe } from '../../src/component/subscribe.js';
 import { programs } from './programs.js';
 import { componentOf } from '../../src/config/components.js';
@@ -85,7 +86,8 @@ describe('the documents', () => {
 
   it('name options that exist', () => {
     // Words of npm, of the commands themselves, and of the tour.
-    const others = new Set(['once', 'keep', 'data', 'json', 'force', 'help', 'version']);
+    const own = ['once', 'keep', 'data', 'json', 'force', 'help', 'version'];
+    const others = new Set([...own, ...Object.keys(retryFlags)]);
     const unknown: string[] = [];
     let found = 0;
     for (const page of pages) {

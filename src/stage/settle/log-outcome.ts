@@ -11,7 +11,13 @@ export function logOutcome(
     name: 'log',
     settle: (item, outcome) => {
       const { message } = item;
-      const about = item.subject ?? (message.kind === 'rejected' ? message.about : undefined);
+      const about =
+        item.subject ??
+        (message.kind === 'post'
+          ? message.announcement
+          : message.kind === 'rejected'
+            ? message.about
+            : undefined);
       const what = about === undefined ? `message on ${item.exchange}` : `${about.baseUrl} ${about.relPath}`;
       switch (outcome.kind) {
         case 'done':
