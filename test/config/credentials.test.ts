@@ -261,6 +261,37 @@ describe('secrets', () => {
     );
   });
 
+  it('are in no word about a line, whatever is wrong with it', () => {
+    const around = fc.constantFrom(
+      '',
+      ' ',
+      ':',
+      '@',
+      '/',
+      '#',
+      '%',
+      '%zz',
+      '?',
+      '[',
+      '\t',
+      '"',
+      ' bearer_token=',
+      ' x=',
+    );
+    fc.assert(
+      fc.property(
+        fc.constantFrom('amqp', 'ftp', 'https', 'sftp', 'nothing', ''),
+        fc.array(around, { minLength: 4, maxLength: 4 }),
+        (scheme, [before = '', behind = '', more = '', end = '']) => {
+          const line = `${scheme}://user:${before}Geheim17${behind}@${more}host.example.org${end}`;
+          const { errors, warnings } = read(`${line}\n`);
+          expect([...errors, ...warnings].join(' ')).not.toContain('Geheim17');
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
   it('never make reading throw', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {

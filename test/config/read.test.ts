@@ -398,6 +398,48 @@ describe('2016 senders', () => {
   });
 });
 
+describe('a file that is not nice', () => {
+  const fatal = (text: string): FatalError | undefined => {
+    try {
+      read('subscribe', text);
+      return undefined;
+    } catch (error) {
+      expect(error).toBeInstanceOf(FatalError);
+      return error as FatalError;
+    }
+  };
+
+  it('that includes itself, or another that includes it, is refused with its line', () => {
+    write('subscribe/other.inc', 'include c.conf\n');
+    for (const text of ['include c.conf\n', 'include other.inc\n'])
+      expect(fatal(text)?.message).toMatch(/:\d+: /u);
+  });
+
+  it('that includes a thousand others one in another ends', () => {
+    for (let number = 0; number < 1000; number += 1)
+      write(`subscribe/${number}.inc`, `include ${number + 1}.inc\n`);
+    write('subscribe/1000.inc', 'accept .*\n');
+    expect(fatal('include 0.inc\n')?.message ?? 'read').toMatch(/:\d+: |^read$/u);
+  });
+
+  it.each([
+    ['a line of a megabyte', `directory /${'x'.repeat(1_000_000)}\n`],
+    ['a word of a megabyte', `${'x'.repeat(1_000_000)} y\n`],
+    ['ten thousand lines', 'accept .*\n'.repeat(10_000)],
+    ['NUL in a word', 'directory /a\0b\n'],
+    ['NUL alone', '\0'],
+    ['a variable in itself', `${'$'}{${'$'}{${'$'}{HOME}}}\n`.repeat(1000)],
+    ['brackets without end', `accept ${'('.repeat(10_000)}\n`],
+    ['braces without end', `directory ${'${'.repeat(10_000)}\n`],
+  ])('%s is read or refused', (_name, text) => {
+    const error = fatal(text);
+    if (error !== undefined) {
+      expect(error.exitCode).toBe(2);
+      expect(error.message.length).toBeLessThan(5000);
+    }
+  });
+});
+
 it('throws nothing but FatalError, whatever is written', () => {
   const keyword = fc.constantFrom(
     'accept',
