@@ -8,7 +8,7 @@ import { type TestHost, type TestUser, testHost } from '../servers/rabbitmq.js';
 
 /*
  * The side of whoever posts: what sr_post does while the broker is away, and how what it kept on disk gets out. A
- * proxy stands for the way to the broker; test/faults/spool.test.ts stops the broker itself.
+ * proxy stands for the way to the broker.
  */
 
 let proxy: Proxy;
@@ -107,8 +107,9 @@ describe('sr_post while the broker is away', () => {
     const plugin = await home.plugin(
       'slow.mjs',
       `export async function on_post() {
+         const told = new Promise((resolve) => process.once('SIGUSR2', resolve));
          console.error('in hand');
-         await new Promise((resolve) => process.once('SIGUSR2', resolve));
+         await told;
        }`,
       0o644,
     );
@@ -153,8 +154,9 @@ describe('sr_post while the broker is away', () => {
        export async function on_post() {
          count += 1;
          if (count !== 2 && count !== 4) return;
+         const told = new Promise((resolve) => process.once('SIGUSR2', resolve));
          console.error('at ' + count);
-         await new Promise((resolve) => process.once('SIGUSR2', resolve));
+         await told;
        }`,
       0o644,
     );
