@@ -171,8 +171,11 @@ export async function openOwnedStore(
     try {
       await Promise.all([...leaving].map((leaveOne) => leaveOne()));
     } finally {
-      leftovers.close();
-      await engine.close();
+      try {
+        leftovers.close();
+      } finally {
+        await engine.close();
+      }
     }
   };
   return { join, expire, failed: engine.failed, close };
