@@ -72,8 +72,9 @@ export const actions: readonly Action[] = [
   },
   {
     name: 'foreground',
-    summary: 'run in this terminal until it is interrupted, or with --once until all is done',
-    names: '[configuration]',
+    summary:
+      'run in this terminal until it is interrupted, or with --once until all is done; several share one process',
+    names: '[configuration...]',
     exits: {
       0: 'all is done, or it was stopped and nothing failed',
       1: 'something failed, or could not be started',

@@ -1,9 +1,10 @@
+import { setMaxListeners } from 'node:events';
 import { resolve } from 'node:path';
 import { createFailures } from '../process/failures.js';
 import type { Config } from '../config/config.js';
 import { makeDirectories } from '../config/directories.js';
 import { FatalError } from '../errors.js';
-import type { Logger } from '../logger.js';
+import type { Log, Logger } from '../logger.js';
 import { type Finish, runForeground } from '../process/foreground.js';
 import type { OpenKit } from '../process/kit.js';
 import type { Poster } from '../process/poster.js';
@@ -12,49 +13,131 @@ import { refuseUnavailable, requireComponent } from '../process/run.js';
 import { untilSignal } from '../process/signals.js';
 import { endText, keepingText, spoolText } from '../process/summary.js';
 import { type Outfit, outfitOf, sayWarnings } from '../process/surroundings.js';
-import { createTally } from '../process/tally.js';
-import { type Call, type Run, orderOf } from './action.js';
+import { type Counting, createTally } from '../process/tally.js';
+import { type Call, type Progress, type Run, orderOf } from './action.js';
 import { logTo } from './log-to.js';
 import { readPaths } from './paths.js';
 
 /** Milliseconds between two questions to the broker how much is left. */
 const LOOK_AT_QUEUE = 2000;
 
+/** One configuration, ready to run. */
+interface Ready {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly outfit: Outfit;
+  readonly places: Places;
+  /** Begins each line that is not a line of the log, where there are several. */
+  readonly title: string;
+}
+
 /**
- * Runs a configuration in front. With somebody watching there is a line of progress, and only warnings are logged
- * unless the configuration names a level; else every line is logged. What is kept is said first, and the balance last.
+ * Runs configurations in front, all in this process. With somebody watching there is a line of progress, and only
+ * warnings are logged unless the configuration names a level; else every line is logged. What is kept is said first,
+ * and the balance last. One that cannot be used keeps all from starting; one that fails later does not stop the rest.
  */
 export const foreground: Run = async (call) => {
+  const { configuration, rest } = call.given;
+  const isAlone = rest.length === 0;
+  const ready: Ready[] = [];
+  for (const name of [configuration, ...rest]) ready.push(await prepare(call, name, isAlone));
+  refuseTwice(ready);
+  const [first] = ready;
+  if (first?.config.posting.drain === true) return drain(call, first.config, first.logger);
+  return run(call, ready, isAlone);
+};
+
+/** Throws FatalError (2) when the configuration cannot be used. */
+async function prepare(call: Call, name: string | undefined, isAlone: boolean): Promise<Ready> {
   const { terminal, host } = call;
-  const config = readOrder(orderOf(call), host);
+  const config = readOrder(orderOf(call, name), host);
   refuseUnavailable(config, requireComponent(config));
-  const logger = await logTo(terminal, config, terminal.isWatched ? 'warning' : 'info');
+  const log = await logTo(terminal, config, terminal.isWatched ? 'warning' : 'info');
+  const title = isAlone ? '' : `${config.name ?? name ?? config.program}: `;
+  // In JSON the configuration is a member of each line.
+  const logger = isAlone || config.running.logFormat === 'json' ? log : titled(log, title);
   sayWarnings(config, logger);
   const places = placesOf(config, host);
   const posts = config.queueName === undefined;
   const isRehearsal = config.running.dryRun || config.running.simulate;
-  if (config.posting.drain) return drain(call, config, logger);
-  if (posts) requirePaths(config);
+  if (posts && !config.posting.drain) requirePaths(config);
   // A rehearsal keeps nothing, and leaves nothing behind.
-  else if (!isRehearsal) makeDirectories(places.directories);
-  return run(call, config, logger, outfitOf(config, host, logger), places);
+  else if (!posts && !isRehearsal) makeDirectories(places.directories);
+  return { config, logger, outfit: outfitOf(config, host, logger), places, title };
+}
+
+const titled = ({ critical, error, warning, info, debug }: Logger, title: string): Logger => {
+  const via =
+    (log: Log): Log =>
+    (message, fields) =>
+      log(`${title}${message}`, fields);
+  return {
+    critical: via(critical),
+    error: via(error),
+    warning: via(warning),
+    info: via(info),
+    debug: via(debug),
+  };
 };
 
-async function run(
-  call: Call,
-  config: Config,
-  logger: Logger,
-  outfit: Outfit,
-  places: Places,
-): Promise<number> {
+function refuseTwice(ready: readonly Ready[]): void {
+  const states = new Set<string>();
+  for (const { places, config } of ready) {
+    if (states.has(places.state))
+      throw new FatalError(`${config.name ?? ''} is named twice; name it once`, { exitCode: 2 });
+    states.add(places.state);
+  }
+}
+
+/** Runs them side by side until the last has ended; one interrupt stops them all. */
+async function run(call: Call, ready: readonly Ready[], isAlone: boolean): Promise<number> {
   const { terminal } = call;
-  const counting = createTally(outfit.now);
-  const failures = createFailures(logger);
   const signals = untilSignal();
+  // Each configuration listens to it.
+  setMaxListeners(0, signals.stop);
+  const works = ready.map((one) => ({ one, counting: createTally(one.outfit.now), queue: lookAtNothing }));
+  const progress = terminal.progress(() =>
+    summed(works.map(({ counting, queue }) => ({ ...counting.tally(), left: queue.left() }))),
+  );
+  try {
+    const codes = works.map(async (work) => {
+      try {
+        return await runOne(call, work, signals.stop, progress.end);
+      } catch (thrown) {
+        if (isAlone || !(thrown instanceof FatalError)) throw thrown;
+        terminal.note(`${call.program} ${work.one.title}${thrown.message}\n`);
+        return 1;
+      }
+    });
+    return Math.max(...(await Promise.all(codes)));
+  } finally {
+    progress.end();
+    signals.cancel();
+  }
+}
+
+/** Several at once, as one. */
+const summed = (all: readonly Progress[]): Progress =>
+  all.reduce((total, one) => ({
+    files: total.files + one.files,
+    bytes: total.bytes + one.bytes,
+    failures: total.failures + one.failures,
+    left: total.left === undefined ? one.left : total.left + (one.left ?? 0),
+  }));
+
+interface Work {
+  readonly one: Ready;
+  readonly counting: Counting;
+  queue: Look;
+}
+
+async function runOne(call: Call, work: Work, stop: AbortSignal, endProgress: () => void): Promise<number> {
+  const { terminal } = call;
+  const { counting } = work;
+  const { config, logger, outfit, places, title } = work.one;
+  const failures = createFailures(logger);
   const started = performance.now();
-  let queue = lookAtNothing;
   let poster: Poster | undefined;
-  const progress = terminal.progress(() => ({ ...counting.tally(), left: queue.left() }));
   try {
     const finish = await runForeground(
       config,
@@ -67,27 +150,28 @@ async function run(
         paths: pathsOf(config, call),
       },
       {
-        stop: signals.stop,
+        stop,
         tally: counting.tally,
         running: (kit) => {
           poster = kit.poster;
           const text = keepingText(config, kit.plan, places.state);
-          if (terminal.isWatched) terminal.note(`${text}\n`);
+          if (terminal.isWatched) terminal.note(`${title}${text}\n`);
           else logger.info(text);
-          if (terminal.isWatched) queue = lookAtQueue(kit);
+          if (terminal.isWatched) work.queue = lookAtQueue(kit);
         },
       },
     );
-    progress.end();
-    if (poster !== undefined && signals.stop.aborted) failures.note(stoppedText(finish));
+    if (title === '') endProgress();
+    if (poster !== undefined && stop.aborted) failures.note(stoppedText(finish));
     const seconds = (performance.now() - started) / 1000;
     const spool = poster === undefined ? '' : spoolText(await poster.counts());
-    terminal.note(`${endText(counting.tally(), finish.balance, seconds, finish.waiting)}${spool}\n`);
+    terminal.note(
+      `${title}${endText(counting.tally(), finish.balance, seconds, finish.waiting)}${spool}
+`,
+    );
     return codeOf(config, finish, failures.count());
   } finally {
-    progress.end();
-    queue.end();
-    signals.cancel();
+    work.queue.end();
   }
 }
 

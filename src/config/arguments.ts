@@ -210,6 +210,7 @@ function usualRoles(
 }
 
 const several: ReadonlySet<string> = new Set([
+  'foreground',
   'start',
   'stop',
   'restart',
@@ -229,7 +230,7 @@ const several: ReadonlySet<string> = new Set([
 /** A broker without configuration is an ad-hoc run, which only exists in the foreground. */
 function refuseHalfNamed(roles: Roles, options: readonly Directive[], facts: ComponentFacts): void {
   const extra = roles.rest[0];
-  if (extra !== undefined && !several.has(roles.action ?? ''))
+  if (extra !== undefined && (facts.takesPaths || !several.has(roles.action ?? '')))
     throw usage(`${extra}: one word too many. Name one configuration`);
   if (roles.configuration !== undefined || facts.takesPaths) return;
   const brokers = options.filter(({ keyword }) => /^(post_)?broker$/.test(findOption(keyword)?.name ?? ''));

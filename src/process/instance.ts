@@ -6,13 +6,16 @@ import type { OpenKit, Surroundings } from './kit.js';
 import { describeBalance } from '../flow/balance.js';
 import { type Account, runComponent } from './run.js';
 import { tellParent } from './parent.js';
-import { untilSignal } from './signals.js';
+import { type Signals, untilSignal } from './signals.js';
 import type { InstanceMessage } from './status.js';
 import { keepingText, waitingText } from './summary.js';
 import { type Tally, createTally } from './tally.js';
 
 /** Milliseconds between two signs of life. */
 const PULSE = 2000;
+
+/** Milliseconds after which one that was told to stop ends without the supervisor: one that is suspended is silent. */
+const LAST_LIMIT = 5500;
 
 /** Tells the supervisor, as long as there is one; resolves when the message is on its way. */
 export const tellSupervisor = (message: InstanceMessage): Promise<void> => tellParent(message);
@@ -27,8 +30,23 @@ export async function runAsInstance(
   around: Omit<Surroundings, 'store' | 'watcher'>,
   reopenLog: () => void,
 ): Promise<void> {
-  const { logger } = around;
   const signals = untilSignal({ hangUp: reopenLog });
+  const late = new Promise<never>((_resolve, reject) => {
+    const giveUp = (): void =>
+      reject(
+        new FatalError('the supervisor does not answer: ended without it, nothing more is acknowledged'),
+      );
+    signals.stop.addEventListener('abort', () => setTimeout(giveUp, LAST_LIMIT).unref(), { once: true });
+  });
+  await Promise.race([workAsInstance(config, around, signals), late]);
+}
+
+async function workAsInstance(
+  config: Config,
+  around: Omit<Surroundings, 'store' | 'watcher'>,
+  signals: Signals,
+): Promise<void> {
+  const { logger } = around;
   const store = await connectStore(around.state);
   const orphaned = new AbortController();
   const onDisconnect = (): void => orphaned.abort(new FatalError('the supervisor is gone'));

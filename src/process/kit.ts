@@ -149,7 +149,10 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     consumer: counted.get,
     publisher: () => (rehearsal ? rehearse(around.write) : (poster?.publisher ?? brokers.publisher())),
     reporter: wantsReports
-      ? { publisher: brokers.reporter(), route: reportRoute(brokers, config, user, isPumpUser(config, user)) }
+      ? {
+          publisher: lazily(brokers.reporter),
+          route: reportRoute(brokers, config, user, isPumpUser(config, user)),
+        }
       : undefined,
     store: { ...around.store, retries: door.retries(around.store.retries) },
     transports: transports.get,
@@ -241,6 +244,15 @@ const hookFields = [
   ['on_start', 'onStart'],
   ['on_stop', 'onStop'],
 ] as const;
+
+/** Connects with the first message: who has nothing to say needs no connection. */
+function lazily(open: () => Publisher): Publisher {
+  const publisher = once(open);
+  return {
+    publish: (message, stop) => publisher.get().publish(message, stop),
+    drained: async () => publisher.made()?.drained(),
+  };
+}
 
 /** What `dry_run` publishes to: the terminal. */
 const rehearse = (write: (line: string) => Promise<void>): Publisher => ({

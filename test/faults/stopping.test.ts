@@ -1,4 +1,4 @@
-import { appendFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/quickstart/broker-files.js';
@@ -154,6 +154,27 @@ describe('a daemon that reads records', () => {
     });
     expect((await station.host.bindings(queue)).map((binding) => binding.exchange)).toEqual([exchange]);
     await station.home.run('sr_log', ['stop', 'flow']);
+  });
+});
+
+describe('an instance', () => {
+  it('ends in seconds although its supervisor is suspended', async () => {
+    expect(await station.home.run('sr_subscribe', ['start', 'flow'])).toMatchObject({ code: 0 });
+    const { stdout } = await station.home.run('sr_subscribe', ['--json', 'status', 'flow']);
+    const [row] = JSON.parse(stdout) as { details: { pid: number; instances: { pid: number }[] } }[];
+    const supervisor = row?.details.pid ?? 0;
+    const instance = row?.details.instances[0]?.pid ?? 0;
+    process.kill(supervisor, 'SIGSTOP');
+    try {
+      process.kill(instance, 'SIGTERM');
+      // Its parent is suspended and cannot take notice of its end: it stays in the table, dead.
+      const isOver = async (): Promise<boolean> =>
+        /^State:\s+Z/mu.test(await readFile(`/proc/${instance}/status`, 'utf8').catch(() => 'State: Z'));
+      await eventually('the instance has ended', isOver, 20_000);
+    } finally {
+      process.kill(supervisor, 'SIGCONT');
+      await station.home.run('sr_subscribe', ['stop', 'flow']);
+    }
   });
 });
 
