@@ -14,6 +14,11 @@ export interface Proxy {
   readonly stall: () => void;
   /** Bytes pass again, those held back first. */
   readonly resume: () => void;
+  /**
+   * A black hole for every connection on which the client sends `text`, beginning with the bytes that contain it, until
+   * all are cut. Resolves when there is the first.
+   */
+  readonly swallowFrom: (text: string) => Promise<void>;
   /** New connections are reset at once, until `accept`. */
   readonly refuse: () => void;
   readonly accept: () => void;
@@ -36,7 +41,20 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
   let isStalled = false;
   let isRefusing = false;
 
+  /** Nothing passes on these any more. */
+  const swallowed = new Set<Pair>();
+  let mark: { readonly text: string; readonly found: () => void } | undefined;
+
+  const isSwallowed = (pair: Pair, from: Socket, data: Buffer): boolean => {
+    if (from === pair.client && mark !== undefined && data.includes(mark.text)) {
+      swallowed.add(pair);
+      mark.found();
+    }
+    return swallowed.has(pair);
+  };
+
   const cut = (): void => {
+    mark = undefined;
     for (const { client, server } of pairs) {
       client.resetAndDestroy();
       server.resetAndDestroy();
@@ -47,6 +65,7 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
   const pass = (pair: Pair, from: Socket, to: Socket): void => {
     if (isStalled) from.pause();
     from.on('data', (data) => {
+      if (isSwallowed(pair, from, data)) return;
       bytes += data.length;
       if (from === pair.client) budget -= data.length;
       if (budget < 0) {
@@ -104,6 +123,7 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
         server.resume();
       }
     },
+    swallowFrom: (text) => new Promise((found) => (mark = { text, found })),
     refuse: () => (isRefusing = true),
     accept: () => (isRefusing = false),
     cutAfter: (limit) => (budget = limit),
