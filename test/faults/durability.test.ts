@@ -81,6 +81,29 @@ describe('with durability power', () => {
   });
 });
 
+describe('with durability power, a transfer that fails', () => {
+  it('is flushed in the retry list before the acknowledgement', async () => {
+    await station.configure(['durability power']);
+    for (const path of ['late/1', 'late/2']) {
+      station.serve(path, { status: 503 });
+      await station.announce(path);
+    }
+    const ended = await station.once([], { under: traced(log) });
+    expect([ended.code, ended.stderr]).toEqual([1, expect.stringMatching(/2 taken = .*2 failed/u)]);
+    await station.drained();
+    const calls = await callsIn(log);
+    const store = join(station.home.state, 'subscribe/flow/store');
+    for (const [index, path] of ['late/1', 'late/2'].entries()) {
+      const ack = acknowledged(calls, index + 1);
+      const entry = calls.find((call) => call.kind === 'write' && call.data.includes(` /${path}`));
+      if (entry?.kind !== 'write') throw new Error(`${path} was not written down`);
+      expect(dirname(entry.path)).toBe(store);
+      const isInTime = flushesOf(calls, entry.path).some(({ from, to }) => from > entry.to && to < ack);
+      expect(isInTime, `${path} flushed between its writing and the acknowledgement`).toBe(true);
+    }
+  });
+});
+
 describe('without it', () => {
   it('nothing of the tree is flushed, and all is acknowledged', async () => {
     const calls = await mirror([]);

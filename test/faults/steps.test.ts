@@ -33,7 +33,7 @@ interface Arena {
   readonly triggered: () => readonly string[];
 }
 
-async function arena(): Promise<Arena> {
+async function arena(lines: readonly string[] = []): Promise<Arena> {
   const station = await makeStation();
   stations.push(station);
   const { host, home, user, tree } = station;
@@ -53,6 +53,7 @@ async function arena(): Promise<Arena> {
     'post_exchange xdown',
     'post_base_url http://next.example.org/',
     `post_base_dir ${tree}`,
+    ...lines,
   ]);
   return {
     station,
@@ -70,6 +71,8 @@ async function arena(): Promise<Arena> {
 /** One kind of event: how it comes about below a directory of its own, and what must be so before and after it. */
 interface Case {
   readonly what: string;
+  /** Further lines of the configuration. */
+  readonly lines?: readonly string[];
   readonly prepare?: (station: Station, below: string) => Promise<void>;
   readonly announce: (station: Station, below: string) => Promise<void>;
   /** Paths below it with a record of their own, and its final code. */
@@ -93,6 +96,16 @@ const cases: readonly Case[] = [
     triggered: ['new'],
     before: {},
     after: { new: 'the content' },
+  },
+  {
+    // What is redelivered is no duplicate of itself, wherever its first way has ended.
+    what: 'a new file, duplicates suppressed',
+    lines: ['suppress_duplicates 300'],
+    announce: (station, below) => station.announce(`${below}/once`, { content: 'the content' }),
+    recorded: { once: 201 },
+    triggered: ['once'],
+    before: {},
+    after: { once: 'the content' },
   },
   {
     what: 'a new content of a file',
@@ -189,12 +202,12 @@ async function expectQuiet(station: Station, ended: Ended): Promise<void> {
   await station.drained();
 }
 
-/** Every step of a new file; of the others every fourth, unless there is time. */
-const stride = (one: Case): number => (long || one === cases[0] ? 1 : 4);
+/** Every step of a new file, every second where duplicates are suppressed, of the others every fourth, unless there is time. */
+const stride = (one: Case): number => (long || one === cases[0] ? 1 : one.lines === undefined ? 4 : 2);
 
 describe.each(cases)('$what, the process killed before each step', (one) => {
   it('ends as if nothing had happened', async () => {
-    const all = await arena();
+    const all = await arena(one.lines);
     const { station, reposts } = all;
     const steps = await strikeEach(async (at) => {
       const directory = `struck-${at}`;
@@ -218,9 +231,9 @@ describe.each(cases)('$what, the process killed before each step', (one) => {
   });
 });
 
-describe.each(long ? cases : cases.slice(1, 2))('$what, each step failing once', (one) => {
+describe.each(long ? cases : cases.slice(2, 3))('$what, each step failing once', (one) => {
   it('ends as if nothing had happened', async () => {
-    const all = await arena();
+    const all = await arena(one.lines);
     const { station, reposts } = all;
     const struck: [string, string][] = [];
     const steps = await strikeEach(

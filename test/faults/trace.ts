@@ -26,6 +26,14 @@ export type Call =
       readonly from: number;
       readonly to: number;
     }
+  /** Into a file, by its path. */
+  | {
+      readonly kind: 'write';
+      readonly path: string;
+      readonly data: Buffer;
+      readonly from: number;
+      readonly to: number;
+    }
   /** An acknowledgement of one message, or of all up to it, handed to the system. */
   | {
       readonly kind: 'acknowledge';
@@ -77,6 +85,10 @@ function callsOf({ name, text, from, to }: Span): Call[] {
   if (name.startsWith('rename')) {
     const [source = '', target = ''] = strings.slice(-2).map((path) => basename(path.toString()));
     return [{ kind: 'rename', source, target, from, to }];
+  }
+  if (/^\w+\(\d+<\\x/u.test(text)) {
+    const [path, ...data] = strings;
+    return [{ kind: 'write', path: path?.toString() ?? '', data: Buffer.concat(data), from, to }];
   }
   // On a socket, whose descriptor shows no path: nothing else writes frames.
   const sent = Buffer.concat(strings).toString('latin1');
