@@ -1,0 +1,87 @@
+/** The bugs that the tests must find, each as a change of one place in the sources. */
+
+/** Tests by their file and a part of their full name. */
+export interface Tests {
+  readonly file: string;
+  readonly name: string;
+}
+
+export interface Plant {
+  readonly bug: string;
+  readonly file: string;
+  /** Stands in the file exactly once. */
+  readonly original: string;
+  readonly planted: string;
+  /** At least one of them must fail. */
+  readonly finders: readonly Tests[];
+}
+
+/** Passes with every plant: in fair weather none of these bugs shows. */
+export const fairWeather: Tests = {
+  file: 'test/flows/foreground.test.ts',
+  name: 'announces and fetches, and ends with 0 when all is there',
+};
+
+export const plants: readonly Plant[] = [
+  {
+    bug: 'acknowledged before the rename',
+    file: 'src/stage/install.ts',
+    original: 'const result = await change(item, root, options);',
+    planted: `await item.close({ kind: 'done', code: 201, text: 'Done' });
+      // Long enough for the acknowledgement to leave.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const result = await change(item, root, options);`,
+    finders: [
+      { file: 'test/faults/steps.test.ts', name: "'a new file', the process killed before each step" },
+      { file: 'test/faults/steps.test.ts', name: "'a new file, duplicates suppressed', the process killed" },
+    ],
+  },
+  {
+    bug: 'acknowledged before the broker has the re-announcement',
+    file: 'src/stage/announce.ts',
+    original: 'const { routed } = await publisher.publish(',
+    planted: 'const routed: boolean = true;\n      void publisher.publish(',
+    finders: [{ file: 'test/faults/confirm.test.ts', name: 'while the re-announcement is not confirmed' }],
+  },
+  {
+    bug: 'acknowledged before the broker has the record',
+    file: 'src/stage/settle/report.ts',
+    original: 'await publisher.publish({ exchange, ...encoded.message }, stop);',
+    planted: 'void publisher.publish({ exchange, ...encoded.message }, stop);',
+    finders: [{ file: 'test/faults/confirm.test.ts', name: 'while the delivery record is not confirmed' }],
+  },
+  {
+    bug: 'retry entry not flushed, with durability power',
+    file: 'src/store/level-engine.ts',
+    original: '{ sync: flush }',
+    planted: '{ sync: flush && false }',
+    finders: [
+      {
+        file: 'test/faults/durability.test.ts',
+        name: 'is flushed in the retry list before the acknowledgement',
+      },
+    ],
+  },
+  {
+    bug: 'duplicate key committed before the file is installed',
+    file: 'src/stage/dedupe.ts',
+    original: "=== 'ours') return { claimed: key };",
+    planted: `=== 'ours') {
+      await seen.commit(key, options.ttl);
+      return { claimed: key };
+    }`,
+    finders: [
+      { file: 'test/faults/steps.test.ts', name: "'a new file, duplicates suppressed', the process killed" },
+    ],
+  },
+  {
+    bug: 'no check that a directory lies inside',
+    file: 'src/file/inside.ts',
+    original: 'const relative = relativeTo(base, handle.path);',
+    planted: 'const relative = relativeTo(base, handle.path) ?? handle.path;',
+    finders: [
+      { file: 'test/file/inside.test.ts', name: 'while another process swaps a directory for a link' },
+      { file: 'test/flows/hostile.test.ts', name: 'behind a link that leads out' },
+    ],
+  },
+];
