@@ -1,16 +1,8 @@
-import {
-  closeSync,
-  fdatasync,
-  fdatasyncSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { FatalError, messageOf, systemCode } from '../errors.js';
+import { syncDirectory } from './sync-directory.js';
 
 /** What items in hand would leave behind. */
 export interface Leftovers {
@@ -186,15 +178,6 @@ export function openLeftovers(path: string, flush: boolean): Leftovers {
 }
 
 const lineOf = (id: number, text: string): string => `${id} ${JSON.stringify(text)}\n`;
-
-function syncDirectory(path: string): void {
-  const directory = openSync(path, 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
-}
 
 /** For a store that ends with its process. */
 export const noLeftovers = (): Leftovers => ({

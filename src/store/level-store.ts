@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FatalError, messageOf } from '../errors.js';
 import { openLeftovers } from './leftovers.js';
 import { openLevelEngine } from './level-engine.js';
+import { syncWayTo } from './sync-directory.js';
 import { openOwnedStore, type OwnedStore, type OwnedStoreOptions } from './owned-store.js';
 
 /** Makes a directory that only we can read; one that exists is closed to others. @throws FatalError */
@@ -18,6 +19,17 @@ export async function makePrivateDirectory(directory: string): Promise<void> {
   }
 }
 
+/** The directory survives a power failure, and with it what is flushed in it. @throws FatalError */
+function anchor(directory: string): void {
+  try {
+    syncWayTo(directory);
+  } catch (error) {
+    throw new FatalError(`cannot flush the way to ${directory}: ${messageOf(error)}. Check the disk.`, {
+      cause: error,
+    });
+  }
+}
+
 /**
  * Opens the store in `directory` and makes this process its owner, until the process ends or closes it. Answers
  * undefined when another process has it.
@@ -29,6 +41,7 @@ export async function openLevelStore(
   options: OwnedStoreOptions = {},
 ): Promise<OwnedStore | undefined> {
   await makePrivateDirectory(directory);
+  if (options.flush === true) anchor(directory);
   const engine = await openLevelEngine(directory, options.flush ?? false);
   if (engine === undefined) return undefined;
   try {

@@ -100,6 +100,11 @@ describe('with durability power, a transfer that fails', () => {
       expect(dirname(entry.path)).toBe(store);
       const isInTime = flushesOf(calls, entry.path).some(({ from, to }) => from > entry.to && to < ack);
       expect(isInTime, `${path} flushed between its writing and the acknowledgement`).toBe(true);
+      // All of these directories are new.
+      for (let above = store; above !== dirname(station.home.state); above = dirname(above)) {
+        const isKnown = flushesOf(calls, dirname(above)).some(({ to }) => to < ack);
+        expect(isKnown, `the name of ${above} flushed before the acknowledgement of ${path}`).toBe(true);
+      }
     }
   });
 });
