@@ -32,7 +32,6 @@ export const plants: readonly Plant[] = [
       await new Promise((resolve) => setTimeout(resolve, 50));
       const result = await change(item, root, options);`,
     finders: [
-      { file: 'test/faults/steps.test.ts', name: "'a new file', the process killed before each step" },
       { file: 'test/faults/steps.test.ts', name: "'a new file, duplicates suppressed', the process killed" },
     ],
   },
