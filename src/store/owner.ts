@@ -3,6 +3,7 @@ import { lstat, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { FatalError, messageOf } from '../errors.js';
+import { reachOwner } from './ask.js';
 import { hashOf } from './engine.js';
 import { makePrivateDirectory, openLevelStore } from './level-store.js';
 import type { OwnedStore, OwnedStoreOptions } from './owned-store.js';
@@ -56,11 +57,24 @@ async function socketPath(directory: string): Promise<string> {
   return join(private_, 'owner.sock');
 }
 
+/** Whether a process that has suspended its store, and so holds no lock, goes on with it as soon as it can. */
+async function isSuspended(directory: string): Promise<boolean> {
+  try {
+    const link = await reachOwner(directory);
+    link?.end();
+    return link !== undefined;
+  } catch (error) {
+    // It lives and is silent: for us to take its place it would have to end.
+    void error;
+    return true;
+  }
+}
+
 /**
  * Makes this process the owner of a state directory, unless another process is: then undefined. Exactly one of
  * any number of contenders succeeds, because LevelDB locks its directory in the kernel, where a lock cannot
  * outlive its process; so there is no stale lock to be judged, and no moment between judging and taking over.
- * `owner.json` only tells the others where the owner answers.
+ * `owner.json` tells the others where the owner answers; one that answers although nobody holds the lock is suspended.
  *
  * @throws FatalError when the directory or the socket cannot be used.
  */
@@ -69,6 +83,10 @@ export async function becomeOwner(directory: string, options: OwnerOptions = {})
   const files = join(directory, 'store');
   const first = await openLevelStore(files, options);
   if (first === undefined) return undefined;
+  if (await isSuspended(directory)) {
+    await first.close();
+    return undefined;
+  }
   let owned = first;
   let store = owned.join('the owner');
   let why: FatalError | undefined;

@@ -31,6 +31,9 @@ interface Session {
   readonly usesStore: () => boolean;
 }
 
+/** Milliseconds for which a client that is cut off may still read its answers. */
+const readingTime = 1000;
+
 /** Characters of answers that are kept for one client at most. */
 const answersKept = 1024 * 1024;
 
@@ -206,7 +209,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const end = async (isMeant: (client: Attended) => boolean): Promise<void> => {
     const meant = [...sockets].filter(([, client]) => isMeant(client));
     for (const [socket] of meant) socket.destroySoon();
+    // One that is suspended never does.
+    const limit = setTimeout(() => {
+      for (const [socket] of meant) socket.destroy();
+    }, readingTime);
     await Promise.all(meant.map(([, { ended }]) => ended));
+    clearTimeout(limit);
   };
   return {
     cut: () => end(({ usesStore }) => usesStore()),

@@ -61,6 +61,42 @@ describe('becomeOwner', () => {
     expect(await second.store.seen.claim('k', 60_000)).toBe('known');
   });
 
+  it('stays the owner while it is suspended', async () => {
+    const owner = await own(directory, { handlers: { who: async () => 'the first' } });
+    await owner.suspend();
+    expect(await becomeOwner(directory)).toBeUndefined();
+    await owner.resume();
+    expect(await ask(directory, 'who', null)).toEqual({ answer: 'the first' });
+    const client = await connectStore(directory, { wait: 0 });
+    await client.close();
+  });
+
+  it('closes although a client does not read its answers', async () => {
+    const owner = await own();
+    const retry = {
+      exchange: 'x',
+      topic: 't',
+      headers: {},
+      body: 'x'.repeat(4_000_000),
+      contentType: undefined,
+      paths: ['/a'],
+      instant: Date.now(),
+      firstFailure: Date.now(),
+      tries: 1,
+      reason: '',
+    };
+    await owner.store.retries.add(retry, 0);
+    const socket = connect(owner.socket);
+    const { token } = (await findOwner(directory)) ?? {};
+    socket.write(frameOf(JSON.stringify({ token, pid: process.pid })));
+    socket.write(frameOf(JSON.stringify([[1, 'take', [1], 1]])));
+    await once(socket, 'readable');
+    socket.pause();
+    await owner.close();
+    owners.length = 0;
+    socket.destroy();
+  });
+
   it('writes what was asked before it closes', async () => {
     const owner = await own();
     void owner.store.seen.commit('unawaited', 60_000);
