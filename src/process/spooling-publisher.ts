@@ -8,7 +8,7 @@
  *   some of them without saying so, and these come twice.
  */
 import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../broker/backoff.js';
 import type { Outgoing, Publisher } from '../broker/broker.js';
 import { FatalError, RetryableError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
@@ -60,6 +60,7 @@ interface Self {
   mode: 'holding' | 'direct' | 'spooling';
   /** Ends the publishing of what is on its way. */
   sending: AbortController;
+  /** The broker is there, and what waits goes first: that has a patience of its own. */
   isDraining: boolean;
   /** What waits cannot be posted, and that was said. */
   isStuck: boolean;
@@ -124,7 +125,6 @@ async function drainFirst(self: Self, lost: AbortSignal): Promise<void> {
     self.mode = 'holding';
     await spool.idle();
     if ((await spool.depth()) === 0 || lost.aborted) return;
-    self.isDraining = true;
     try {
       if (!(await drain(lost)).busy) return;
     } catch (thrown) {
@@ -132,11 +132,9 @@ async function drainFirst(self: Self, lost: AbortSignal): Promise<void> {
       self.isStuck = true;
       failed(`what waits in ${spool.directory} cannot be posted: ${messageOf(thrown)}`);
       return;
-    } finally {
-      self.isDraining = false;
     }
     if (performance.now() - since >= self.patience) toSpooling(self, 'another process is draining the spool');
-    await sleep(TURN, undefined, { signal: lost }).catch(() => undefined);
+    await pause(TURN, lost);
   }
 }
 
@@ -153,7 +151,8 @@ async function live(self: Self): Promise<void> {
     const losing = way.lost(self.patience, AbortSignal.any([signal, done.signal])).then(() => lost.abort());
     try {
       await prepare(over);
-      await drainFirst(self, over);
+      self.isDraining = true;
+      await drainFirst(self, over).finally(() => (self.isDraining = false));
       if (!over.aborted) toDirect(self);
     } catch (thrown) {
       if (thrown instanceof FatalError) {
@@ -163,7 +162,7 @@ async function live(self: Self): Promise<void> {
       }
       if (!(thrown instanceof RetryableError)) throw thrown;
       // The broker went away, and may be back already: from the beginning.
-      await sleep(TURN, undefined, { signal: over }).catch(() => undefined);
+      await pause(TURN, over);
       done.abort();
     }
     await losing;
@@ -177,10 +176,7 @@ async function startUp(self: Self): Promise<void> {
   const { way } = self.parts;
   const decided = new AbortController();
   const stop = AbortSignal.any([self.ended.signal, decided.signal]);
-  await Promise.race([
-    way.refused(stop),
-    sleep(self.patience, undefined, { signal: stop }).catch(() => undefined),
-  ]);
+  await Promise.race([way.refused(stop), pause(self.patience, stop)]);
   decided.abort();
   if (self.mode === 'holding' && !self.isDraining) toSpooling(self, way.reason());
 }

@@ -1,7 +1,8 @@
 /*
  * Loaded into a program by --import. Counts what the program does to the outside world (files, the store, sockets),
  * beginning when it first sees the text STRIKE_MARK, and strikes just before the STRIKE_AT-th of these steps:
- * STRIKE_HOW=kill ends the process there, as kill -9 does, and STRIKE_HOW=fail lets that one step fail.
+ * STRIKE_HOW=kill ends the process there, as kill -9 does, and STRIKE_HOW=fail lets that one step fail. Writing a
+ * whole file is two steps: before the second, half of the file is there.
  */
 import fs from 'node:fs';
 import fsp from 'node:fs/promises';
@@ -16,10 +17,11 @@ let isArmed = mark === '';
 let steps = 0;
 
 /** Whether this step is the one; never returns when the process is to die there. */
-function isStruck(name) {
+function isStruck(name, leave = () => undefined) {
   if (!isArmed) return false;
   steps += 1;
   if (steps !== at) return false;
+  leave();
   process._rawDebug(`STRUCK before step ${steps}: ${name}`);
   if (how === 'kill') process.kill(process.pid, 'SIGKILL');
   return true;
@@ -75,6 +77,14 @@ const changing = [
 const counts = (name, words) =>
   !isForPeople(name, words) && (!name.startsWith('open') || isWriting(words[1]));
 
+const { writeFileSync } = fs;
+const isTorn = (name, words) =>
+  name === 'writeFile' &&
+  isStruck(`half of ${name} ${shown(words)}`, () => {
+    const [path, data, options] = words;
+    writeFileSync(path, data.slice(0, data.length / 2), options);
+  });
+
 for (const name of changing) {
   const sync = `${name}Sync`;
   const originalSync = fs[sync];
@@ -91,7 +101,8 @@ for (const name of changing) {
   const promised = fsp[name];
   if (promised === undefined) continue;
   fsp[name] = async (...words) => {
-    if (counts(name, words) && isStruck(`${name} ${shown(words)}`)) throw failure('EIO', name);
+    if (counts(name, words) && (isStruck(`${name} ${shown(words)}`) || isTorn(name, words)))
+      throw failure('EIO', name);
     return promised(...words);
   };
 }
