@@ -106,13 +106,17 @@ describe('retryLater', () => {
 });
 
 describe('report', () => {
+  let moment = 2500;
+  beforeEach(() => {
+    moment = 2500;
+  });
   const options: ReportOptions = {
     route: async () => ({ exchange: 'xs_me', dialect: 'log' }),
     host: 'h.example',
     user: 'me',
-    now: () => 2500,
+    now: () => moment,
   };
-  function sending(fail?: () => Error): {
+  function sending(fail?: () => Error | undefined): {
     sent: Outgoing[];
     settle: (item: Taken, outcome: Outcome) => Promise<void>;
     lines: string[];
@@ -181,6 +185,20 @@ describe('report', () => {
     await settle(item, all.done);
     await settle(item, all.done);
     expect(lines).toEqual([expect.stringMatching(/^warning: delivery records cannot be sent/)]);
+  });
+
+  it('asks again after a minute, and tells how many were lost', async () => {
+    let gone = true;
+    const { sent, lines, settle } = sending(() => (gone ? new ExchangeUnusable('no exchange') : undefined));
+    await settle(item, all.done);
+    gone = false;
+    await settle(item, all.done);
+    expect(sent).toEqual([]);
+    moment += 60_000;
+    await settle(item, all.done);
+    await settle(item, all.done);
+    expect(sent).toHaveLength(2);
+    expect(lines[1]).toBe('warning: delivery records can be sent again; 2 were not sent');
   });
 
   it('goes on with the next record when one cannot be sent', async () => {

@@ -25,23 +25,31 @@ export interface ReportOptions {
   readonly isWanted?: (record: Report, stop: AbortSignal) => Promise<boolean>;
 }
 
+/** Milliseconds without records after the pump has refused one. */
+const SILENCE = 60_000;
+
 /**
  * Sends the delivery record of an item that has ended, and waits until the broker has it. One record per message:
- * failures that will be tried again send none. Where the pump takes no records, one warning says so and the data
- * flows on.
+ * failures that will be tried again send none. Where the pump takes no records, a warning says so and the data flows
+ * on; every minute one record asks again, and how many were lost is said when the pump takes them again.
  */
 export function report(
   publisher: Publisher,
   options: ReportOptions,
   logger: Logger,
 ): Settler<Taken & Partial<Pick<Received, 'subject'>>> {
-  let unavailable = false;
+  let silentUntil = 0;
+  let unsent = 0;
   return {
     name: 'report',
     settle: async (item, outcome, stop) => {
       const about = item.subject ?? aboutOf(item);
       const end = endOf(outcome);
-      if (end === undefined || about === undefined || unavailable) return;
+      if (end === undefined || about === undefined) return;
+      if (options.now() < silentUntil) {
+        unsent += 1;
+        return;
+      }
       const record: Report = {
         about,
         ...end,
@@ -64,11 +72,16 @@ export function report(
           return;
         }
         if (!(thrown instanceof ExchangeUnusable)) throw thrown;
+        unsent += 1;
         // Others were under way at the same time.
-        if (unavailable) return;
-        unavailable = true;
+        if (options.now() < silentUntil) return;
+        silentUntil = options.now() + SILENCE;
         logger.warning(`delivery records cannot be sent, going on without: ${messageOf(thrown)}`);
+        return;
       }
+      if (unsent === 0) return;
+      logger.warning(`delivery records can be sent again; ${unsent} were not sent`);
+      unsent = 0;
     },
   };
 }
