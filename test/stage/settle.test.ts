@@ -206,7 +206,7 @@ describe('report', () => {
       new PermanentError(503, 'the broker refuses a message'),
       new PermanentError(417, 'does not fit into AMQP'),
     ];
-    const { sent, lines, settle } = sending(() => errors.pop() as Error);
+    const { sent, lines, settle } = sending(() => errors.pop());
     for (let n = 0; n < 3; n += 1) await settle(item, all.done);
     expect(lines).toEqual([
       expect.stringMatching(/^error: no delivery record can be sent for .*does not fit/),
