@@ -1,10 +1,12 @@
 /** Where daemon processes begin: supervisors and their instances. See process/launch.ts. */
 import { fileURLToPath } from 'node:url';
 import { runDaemon } from '../process/daemon.js';
+import { keepHeapSmall } from '../process/heap.js';
 import { findHost } from '../process/host.js';
 import { awaitCommission } from '../process/parent.js';
 import { endProcess, explain } from './exit.js';
 
+keepHeapSmall();
 try {
   const commission = await awaitCommission();
   const entry = fileURLToPath(import.meta.url);

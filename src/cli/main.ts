@@ -4,6 +4,7 @@ import { takeRetryWords } from '../action/retry-words.js';
 import { actionOf, readArguments } from '../config/arguments.js';
 import { type ComponentFacts, componentOf } from '../config/components.js';
 import { FatalError } from '../errors.js';
+import { keepHeapSmall } from '../process/heap.js';
 import { findHost, packageVersion } from '../process/host.js';
 import { endProcess, exitCodeOf, explain } from './exit.js';
 import { takeFlags } from './flags.js';
@@ -11,6 +12,7 @@ import { type OpenTerminal, openTerminal } from './terminal.js';
 
 /** One program, from the words of its command line to the end of its process. */
 export async function main(program: string, words: readonly string[]): Promise<void> {
+  keepHeapSmall();
   const { stdout, stderr, env } = process;
   const terminal = openTerminal({ stdout, stderr, environment: env });
   let code: number;

@@ -86,6 +86,21 @@ describe('digests', () => {
     await expect(digest.value()).rejects.toBeInstanceOf(RetryableError);
   });
 
+  it('in other threads are many at once, and do not mind one that is given up', async () => {
+    const chunks = Array.from({ length: 40 }, () => randomBytes(300_000));
+    const given = startWorkerDigest('d');
+    await given.update(randomBytes(10));
+    const values = Array.from({ length: 9 }, async (_, nth) => {
+      const digest = startWorkerDigest('s');
+      const mine = chunks.slice(nth);
+      for (const chunk of mine) await digest.update(chunk);
+      if (nth === 4) given.abandon();
+      expect(await digest.value()).toBe(truth('s', Buffer.concat(mine)));
+    });
+    await Promise.all(values);
+    await expect(given.value()).rejects.toBeInstanceOf(RetryableError);
+  });
+
   it('of large data do not run in this thread', async () => {
     const small = openDigest('d', workerSize);
     expect(small.update(Buffer.from('x'))).toBeUndefined();

@@ -1,0 +1,107 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+
+/*
+ * Threads that compute digests, as many as there are processors, shared by all digests in hand: each thread costs
+ * some MiB. One starts when a digest needs it and ends with the last digest that it has.
+ */
+
+/** What a digest hears from its thread: a buffer that is free again, its value, or why it will not come. */
+export interface Listener {
+  readonly free: (buffer: ArrayBuffer) => void;
+  readonly value: (value: string) => void;
+  readonly failed: (error: Error) => void;
+}
+
+/** A digest in a thread. Buffers that are handed over belong to the thread until it gives them back. */
+export interface Seat {
+  readonly handOver: (buffer: ArrayBuffer, length: number) => void;
+  readonly finish: () => void;
+  /** Nobody wants the value any more; harmless after it has come. */
+  readonly leave: () => void;
+}
+
+/** The other side. */
+const program = `
+const { parentPort } = require('node:worker_threads');
+const { createHash } = require('node:crypto');
+const states = new Map();
+parentPort.on('message', ({ id, hash, buffer, length, finish, leave }) => {
+  if (hash !== undefined) states.set(id, createHash(hash));
+  else if (buffer !== undefined) {
+    states.get(id).update(new Uint8Array(buffer, 0, length));
+    parentPort.postMessage({ id, buffer }, [buffer]);
+  } else {
+    if (finish) parentPort.postMessage({ id, value: states.get(id).digest('hex') });
+    states.delete(id);
+  }
+});
+`;
+
+interface Thread {
+  readonly worker: Worker;
+  readonly listeners: Map<number, Listener>;
+}
+
+type News =
+  { readonly id: number; readonly buffer: ArrayBuffer } | { readonly id: number; readonly value: string };
+
+const threads = new Set<Thread>();
+let lastId = 0;
+
+function startThread(): Thread {
+  const listeners = new Map<number, Listener>();
+  const worker = new Worker(program, {
+    eval: true,
+    env: {},
+    execArgv: [],
+    resourceLimits: { maxYoungGenerationSizeMb: 2 },
+  });
+  const thread = { worker, listeners };
+  const fail = (error: Error): void => {
+    threads.delete(thread);
+    for (const listener of listeners.values()) listener.failed(error);
+    listeners.clear();
+  };
+  worker.on('message', (news: News) => {
+    const listener = listeners.get(news.id);
+    if ('buffer' in news) listener?.free(news.buffer);
+    else listener?.value(news.value);
+  });
+  worker.on('error', fail);
+  worker.on('exit', () => fail(new Error('its thread ended')));
+  threads.add(thread);
+  return thread;
+}
+
+/** The one with the fewest digests, or a new one while there are processors left. */
+function chooseThread(): Thread {
+  const [first] = [...threads].sort((one, other) => one.listeners.size - other.listeners.size);
+  return first === undefined || threads.size < availableParallelism() ? startThread() : first;
+}
+
+/** Begins a digest in a thread. `hash` is a name that node:crypto knows. */
+export function takeSeat(hash: string, listener: Listener): Seat {
+  const thread = chooseThread();
+  const { worker, listeners } = thread;
+  lastId += 1;
+  const id = lastId;
+  const leave = (): void => {
+    const listener = listeners.get(id);
+    if (!listeners.delete(id)) return;
+    listener?.failed(new Error('it was given up'));
+    if (listeners.size > 0) {
+      worker.postMessage({ id, leave: true });
+      return;
+    }
+    threads.delete(thread);
+    void worker.terminate();
+  };
+  listeners.set(id, listener);
+  worker.postMessage({ id, hash });
+  return {
+    handOver: (buffer, length) => worker.postMessage({ id, buffer, length }, [buffer]),
+    finish: () => worker.postMessage({ id, finish: true }),
+    leave,
+  };
+}
