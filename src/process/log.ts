@@ -14,12 +14,26 @@ export function formatLine(
   const milliseconds = String(at.getMilliseconds()).padStart(3, '0');
   const rest = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+    .map(([name, value]) => ` ${name}=${oneLine(typeof value === 'string' ? value : JSON.stringify(value))}`);
   return `${date} ${clock},${milliseconds} [${level.toUpperCase()}] ${oneLine(text)}${rest.join('')}\n`;
 }
 
-/** What strangers wrote must not look like a line of ours. */
-const oneLine = (text: string): string => text.replace(/[\r\n]+\s*/g, ' | ');
+/** Characters of a text in the log, at most: a name of a megabyte tells nobody more. */
+const longestText = 10_000;
+
+const shortened = (text: string): string =>
+  text.length <= longestText
+    ? text
+    : `${text.slice(0, longestText)}... (${text.length - longestText} characters more)`;
+
+/** What strangers wrote must not look like a line of ours, nor move the cursor of a terminal. */
+const oneLine = (text: string): string =>
+  shortened(text)
+    .replace(/[\r\n]+\s*/g, ' | ')
+    // eslint-disable-next-line no-control-regex
+    .replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, escaped);
+
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 const levels = { critical: 60, error: 50, warning: 40, info: 30, debug: 20 } as const;
 
@@ -55,7 +69,7 @@ async function jsonLogger({ level, write, base }: LogOptions): Promise<Logger> {
   const via =
     (name: keyof typeof levels) =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
-      log[name](fields, message);
+      log[name](fields, shortened(message));
   return {
     critical: via('critical'),
     error: via('error'),

@@ -1,4 +1,5 @@
 import { PermanentError } from '../errors.js';
+import { boundedLog } from './bounded-log.js';
 import type { Received, ReceivedReport, Taken } from '../flow/item.js';
 import { dropped } from '../flow/outcome.js';
 import type { Stage } from '../flow/stage.js';
@@ -41,13 +42,16 @@ export function admit(
     for (const name of headers.remove) if (found.has(name)) return false;
     return true;
   };
+  const warnings = boundedLog(logger, { level: 'warning', most: 20, what: 'headers left out' });
   return {
     name: 'admit',
+    stop: warnings.flush,
     run: (item) => {
       const { message } = item;
       if (message.kind === 'rejected') throw new PermanentError(message.code, message.reason);
       if (message.kind === 'report') return dropped('a delivery record, not an announcement');
-      for (const warning of message.warnings) logger.warning(warning);
+      for (const warning of message.warnings)
+        warnings.say(`${warning}: ${message.announcement.baseUrl} ${message.announcement.relPath}`);
       refuseWorn(item);
       const { announcement } = message;
       if (isComplete(announcement.headers)) return { subject: announcement };

@@ -5,6 +5,7 @@ import { type Stage, pass } from '../flow/stage.js';
 import type { Logger } from '../logger.js';
 import type { Announcement } from '../message/announcement.js';
 import { encodeAnnouncement } from '../message/v02.js';
+import { boundedLog } from './bounded-log.js';
 
 export interface AnnounceOptions {
   readonly exchange: string;
@@ -24,15 +25,17 @@ export function announce(
   logger: Logger,
 ): Stage<{ readonly next: Announcement; readonly result?: Result }, { readonly result?: Result }> {
   const warned = new Set<string>();
+  const warnings = boundedLog(logger, { level: 'warning', most: 100, what: 'headers left out of posts' });
   return {
     name: 'announce',
+    stop: warnings.flush,
     run: async (item, stop) => {
       const encoded = encodeAnnouncement(item.next);
       if (encoded.kind === 'rejected') {
         throw new PermanentError(encoded.code, `cannot be posted: ${item.next.relPath}: ${encoded.reason}`);
       }
       if (encoded.kind === 'nothing') return pass;
-      for (const warning of encoded.warnings) logger.warning(warning);
+      for (const warning of encoded.warnings) warnings.say(`${warning}: ${item.next.relPath}`);
       const exchange = exchangeFor(options, encoded.message.headers['sum'] ?? '');
       const { routed } = await publisher.publish(
         {

@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.js';
-import { HostFailure, HostHeld } from './host-failure.js';
+import { HostFailure, HostHeld, SlowServer } from './host-failure.js';
 import { type HeldHost, type HoldRules, type HostState, hostState } from './host-state.js';
 import type { Download, Session } from './transport.js';
 
@@ -58,6 +58,10 @@ interface Host {
   patience: number;
   lastAsked: number;
   lastHeard: number;
+  /** When something of it last came to its end, well or with an answer such as 404. */
+  lastDone: number;
+  /** It was left alone because it sends a byte now and then: its bytes say nothing, only the end of a file does. */
+  isSlow: boolean;
 }
 
 export function openBreaker(options: BreakerOptions): Breaker {
@@ -87,6 +91,8 @@ export function openBreaker(options: BreakerOptions): Breaker {
       patience,
       lastAsked: 0,
       lastHeard: 0,
+      lastDone: 0,
+      isSlow: false,
     };
     hosts.set(name, made);
     return made;
@@ -95,6 +101,8 @@ export function openBreaker(options: BreakerOptions): Breaker {
 
   const heard = (host: Host): void => {
     host.lastHeard = now();
+    host.lastDone = host.lastHeard;
+    host.isSlow = false;
     for (const go of host.hopeful) go();
     if (host.state.answered()) logger.info(`${host.name} answers again`);
   };
@@ -155,7 +163,11 @@ export function openBreaker(options: BreakerOptions): Breaker {
   /** What a failure says about the server. */
   const judge = (host: Host, call: Call, error: unknown, stop: AbortSignal): void => {
     if (stop.aborted || call.signal.aborted) host.state.left(call.probe);
-    else if (error instanceof HostFailure) fail(host, call, error);
+    else if (error instanceof SlowServer && host.lastDone < call.begun) {
+      // Nothing came to an end in all that time: no need to lose it five times over.
+      host.isSlow = true;
+      fail(host, call, error, true);
+    } else if (error instanceof HostFailure) fail(host, call, error);
     else heard(host);
   };
 
@@ -174,7 +186,7 @@ export function openBreaker(options: BreakerOptions): Breaker {
         onData: () => {
           host.lastHeard = now();
           // The end of a large file is not waited for: bytes flow again.
-          if (call.probe && host.state.held() !== undefined) heard(host);
+          if (call.probe && !host.isSlow && host.state.held() !== undefined) heard(host);
         },
         onEnd: () => heard(host),
         onFailure: (error) => {

@@ -3,6 +3,9 @@ import { RetryableError } from '../errors.js';
 /** The server as a whole is at fault, not the one file: refused, silent, reset, not found by name, 5xx, 429. */
 export class HostFailure extends RetryableError {}
 
+/** Bytes come, but so few that the transfer might never end. */
+export class SlowServer extends HostFailure {}
+
 /** Not even tried: the server has failed too often, and is left alone for a while. */
 export class HostHeld extends RetryableError {}
 

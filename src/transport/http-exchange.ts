@@ -120,6 +120,7 @@ export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): 
         if (isDropped) return;
         chunks.push(chunk);
         unread += chunk.byteLength;
+        guard.got(chunk.byteLength);
         if (isCollecting) guard.expect();
         else {
           if (unread >= mostUnread) controller?.pause();

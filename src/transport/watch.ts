@@ -1,8 +1,11 @@
 import { setMaxListeners } from 'node:events';
 import { RetryableError } from '../errors.js';
-import { HostFailure } from './host-failure.js';
+import { HostFailure, SlowServer } from './host-failure.js';
 
-/** Guards one transfer: cuts it when the other side is silent for too long, or when we are told to stop. */
+/**
+ * Guards one transfer: cuts it when the other side is silent for too long, when it sends a byte now and then only to
+ * keep us, or when we are told to stop.
+ */
 export interface Watch {
   /** Why the transfer was cut; undefined while it goes on. */
   readonly cut: () => RetryableError | undefined;
@@ -10,6 +13,8 @@ export interface Watch {
   readonly onCut: (listener: (reason: RetryableError) => void) => void;
   /** The other side has its turn, from now on: its silence counts. Said again whenever it gives something. */
   readonly expect: () => void;
+  /** So much has come. */
+  readonly got: (bytes: number) => void;
   /** We have our turn: a slow reader is not mistaken for a silent server. */
   readonly rest: () => void;
   /** Waits for the other side. Rejects with RetryableError when the transfer is cut, whatever becomes of the promise. */
@@ -33,8 +38,14 @@ export function watch(stop: AbortSignal, timeout: number, what: () => string): W
   const clock = timeout > 0 ? clockOf(timeout) : undefined;
   const guarded: Guarded = {
     deadline: Infinity,
+    ticks: 0,
+    bytes: 0,
     expire: () => {
       cut(new HostFailure(`no byte for ${timeout / 1000} s while fetching ${what()}`));
+    },
+    crawl: (seconds) => {
+      const { bytes } = guarded;
+      cut(new SlowServer(`no more than ${bytes} bytes in ${seconds} s while fetching ${what()}`));
     },
   };
   const onStop = (): void => {
@@ -59,6 +70,9 @@ export function watch(stop: AbortSignal, timeout: number, what: () => string): W
       listeners.push(listener);
     },
     expect,
+    got: (bytes) => {
+      guarded.bytes += bytes;
+    },
     rest,
     wait: (work) =>
       new Promise((resolve, refuse) => {
@@ -107,7 +121,12 @@ function stopping(stop: AbortSignal): Set<() => void> {
 /** Something that ends when nothing happens before its deadline (of `performance.now`). */
 interface Guarded {
   deadline: number;
+  /** Times it was seen waiting, and bytes that have come, since the last account of both. */
+  ticks: number;
+  bytes: number;
   readonly expire: () => void;
+  /** Too little has come in so many seconds of waiting. */
+  readonly crawl: (seconds: number) => void;
 }
 
 interface Clock {
@@ -118,6 +137,12 @@ interface Clock {
 /** A deadline may be noticed late by this part of the timeout. */
 const ticksPerTimeout = 10;
 
+/** Bytes a second that every server must send on average while it is waited for: less than the slowest line carries. */
+const leastRate = 100;
+
+/** The average is taken over this many timeouts. */
+const timeoutsPerAccount = 5;
+
 const clocks = new Map<number, Clock>();
 
 /** All transfers with the same timeout share one timer. It holds up no process: what they wait for does. */
@@ -126,19 +151,33 @@ function clockOf(timeout: number): Clock {
   if (known !== undefined) return known;
   const watched = new Set<Guarded>();
   let timer: NodeJS.Timeout | undefined;
+  const interval = Math.min(1000, Math.max(1, timeout / ticksPerTimeout));
+  const seconds = (timeoutsPerAccount * timeout) / 1000;
+  // Counted in ticks, not by a clock: time for which this process was suspended is nobody's fault.
+  const ticksPerAccount = (timeoutsPerAccount * timeout) / interval;
+  const account = (guarded: Guarded): void => {
+    guarded.ticks += 1;
+    if (guarded.ticks < ticksPerAccount) return;
+    if (guarded.bytes < leastRate * seconds) guarded.crawl(seconds);
+    guarded.ticks = 0;
+    guarded.bytes = 0;
+  };
   const tick = (): void => {
     if (watched.size === 0) {
       clearInterval(timer);
       timer = undefined;
     }
     const now = performance.now();
-    for (const guarded of [...watched]) if (guarded.deadline <= now) guarded.expire();
+    for (const guarded of [...watched]) {
+      if (guarded.deadline <= now) guarded.expire();
+      else if (guarded.deadline < Infinity) account(guarded);
+    }
   };
   const clock: Clock = {
     expect: (guarded) => {
       guarded.deadline = performance.now() + timeout;
       watched.add(guarded);
-      timer ??= setInterval(tick, Math.min(1000, Math.max(1, timeout / ticksPerTimeout))).unref();
+      timer ??= setInterval(tick, interval).unref();
     },
     forget: (guarded) => {
       watched.delete(guarded);

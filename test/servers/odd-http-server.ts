@@ -80,6 +80,24 @@ const behaviours: Readonly<Record<string, Behaviour>> = {
     response.writeHead(200, { 'content-length': '1000000' });
     response.write(Buffer.alloc(100_000));
   },
+  /** A byte from time to time, for ever. */
+  drip: (_request, response) => {
+    response.writeHead(200, { 'content-length': '1000000' });
+    const timer = setInterval(() => response.write('x'), 20);
+    response.on('close', () => clearInterval(timer));
+  },
+  /** Fifty bytes from time to time: slow, and to be waited for. The rest of the path says how many times. */
+  trickle: (_request, response, rest) => {
+    let left = Number(rest);
+    response.writeHead(200, { 'content-length': String(left * 50) });
+    const timer = setInterval(() => {
+      left -= 1;
+      if (left > 0) response.write('x'.repeat(50));
+      else response.end('x'.repeat(50));
+      if (left === 0) clearInterval(timer);
+    }, 20);
+    response.on('close', () => clearInterval(timer));
+  },
   reset: (request) => request.socket.resetAndDestroy(),
   'reset-inside': (request, response) => {
     response.writeHead(200, { 'content-length': '1000000' });

@@ -79,7 +79,7 @@ describe('admit', () => {
       warnings: ['header x was left out'],
     };
     await gained(admit(identity, none, logger), takenOf(announcement('f'), { message }));
-    expect(logger.lines).toEqual(['warning: header x was left out']);
+    expect(logger.lines).toEqual(['warning: header x was left out: http://d/ f']);
   });
 });
 

@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { messageOf, PermanentError, RetryableError } from '../../src/errors.js';
 import { textLogger } from '../../src/process/log.js';
 import { attempt } from '../../src/transport/attempts.js';
 import { openBreaker, type Breaker, type BreakerOptions } from '../../src/transport/breaker.js';
-import { HostFailure, HostHeld } from '../../src/transport/host-failure.js';
+import { HostFailure, HostHeld, SlowServer } from '../../src/transport/host-failure.js';
 import { openTransports } from '../../src/transport/registry.js';
 import type { Transports } from '../../src/transport/transport.js';
 import { rightBody, startOddServer, type OddServer } from '../servers/odd-http-server.js';
@@ -183,6 +183,42 @@ describe('what counts', () => {
     for (const path of ['stall-before/x', 'stall-inside/x', 'stall-large/x'])
       expect(await failure(path)).toBeInstanceOf(HostFailure);
     expect(breaker.held()).toHaveLength(1);
+  });
+
+  it('a byte now and then: one lane at most, until it finishes a file', async () => {
+    start({ failures: 5 }, 100);
+    const [first, second] = await Promise.all([failure('drip/a'), failure('drip/b')]);
+    expect(first).toBeInstanceOf(SlowServer);
+    expect(messageOf(first)).toMatch(/no more than \d+ bytes in 0\.5 s while fetching/);
+    // Far below five failures.
+    expect(second).toBeInstanceOf(SlowServer);
+    expect(await failure('right/a')).toBeInstanceOf(HostHeld);
+    // The bytes of the probe do not let others in.
+    time += 6000;
+    const probe = failure('drip/c');
+    await vi.waitUntil(() => server.requests.length === 3);
+    expect(await failure('right/b')).toBeInstanceOf(HostHeld);
+    expect(await probe).toBeInstanceOf(SlowServer);
+    expect(await failure('right/c')).toBeInstanceOf(HostHeld);
+    time += 20_000;
+    expect(await fetched('right/d')).toEqual(rightBody);
+    expect(breaker.held()).toEqual([]);
+  });
+
+  it('slow is not dead: a file that comes in small pieces arrives', async () => {
+    start({}, 100);
+    expect(await fetched('trickle/100')).toHaveLength(5000);
+    expect(breaker.held()).toEqual([]);
+  });
+
+  it('a file that drips among others that come to their end is only a failure', async () => {
+    start({ failures: 5 }, 100);
+    const slow = failure('drip/a');
+    await vi.waitUntil(() => server.requests.length === 1);
+    await fetched('right/a');
+    expect(await slow).toBeInstanceOf(SlowServer);
+    expect(breaker.held()).toEqual([]);
+    expect(await fetched('right/b')).toEqual(rightBody);
   });
 
   it('not a failure among answers', async () => {

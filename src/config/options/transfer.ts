@@ -74,7 +74,7 @@ export const transfer = group({
     type: duration,
     default: 300,
     components: [...movers, 'poll'],
-    help: 'Longest wait for a connection or a buffer; 0 waits for ever.',
+    help: 'Longest silence of a server; five times that below 100 bytes/s ends a transfer, too; 0: no limit.',
   }),
   file_size_max: option({
     type: size,

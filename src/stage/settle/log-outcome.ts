@@ -1,14 +1,17 @@
 import type { Received, Taken } from '../../flow/item.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
+import { boundedLog } from '../bounded-log.js';
 
 /** One line for every item that ended otherwise than by a transfer: those have the file log. */
 export function logOutcome(
   logger: Logger,
   options: { readonly logReject: boolean },
 ): Settler<Taken & Partial<Pick<Received, 'subject'>>> {
+  const refusals = boundedLog(logger, { level: 'error', most: 100, what: 'messages were refused' });
   return {
     name: 'log',
+    stop: refusals.flush,
     settle: (item, outcome) => {
       const { message } = item;
       const about =
@@ -29,7 +32,7 @@ export function logOutcome(
           else logger.debug(`rejected: ${what}: ${outcome.by}`);
           return undefined;
         case 'refused':
-          logger.error(`refused: ${what}: ${outcome.error.code} ${outcome.error.message}`);
+          refusals.say(`refused: ${what}: ${outcome.error.code} ${outcome.error.message}`);
           return undefined;
         case 'failed':
         case 'handed back':

@@ -5,6 +5,7 @@ import { stringHeaders } from '../../message/v02.js';
 import { parsePubTime } from '../../message/pub-time.js';
 import type { RetryList } from '../../store/store.js';
 import { HostHeld } from '../../transport/host-failure.js';
+import { boundedLog } from '../bounded-log.js';
 
 export interface RetryOptions {
   readonly now: () => number;
@@ -22,8 +23,14 @@ export function retryLater(
   options: RetryOptions,
   logger: Logger,
 ): Settler<Taken & Partial<Pick<Received, 'subject'>> & Partial<Pick<Placed, 'target' | 'counterpart'>>> {
+  const failures = boundedLog(logger, {
+    level: 'warning',
+    most: 100,
+    what: 'failures, all to be tried again',
+  });
   return {
     name: 'retry-later',
+    stop: failures.flush,
     settle: async (item, outcome) => {
       if (outcome.kind !== 'failed') return;
       const { error } = outcome;
@@ -35,7 +42,7 @@ export function retryLater(
       const when = new Date(notBefore).toISOString();
       const line = `${error.message}; will be tried again after ${when}`;
       if (isHeld) logger.debug(line, { tries });
-      else logger.warning(line, { tries });
+      else failures.say(line, { tries });
       if (item.retry !== undefined) {
         await retries.again(item.retry.id, { notBefore, reason: error.message });
         return;
