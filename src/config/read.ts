@@ -60,7 +60,7 @@ export function readConfig(request: ReadRequest): Config {
     cwd,
     home: request.home ?? homedir(),
   });
-  const reader: Reader = { settings, places, open: [] };
+  const reader: Reader = { settings, places, open: [], included: 0 };
   for (const general of ['default.conf', 'admin.conf', `${request.component}.conf`])
     readFile(reader, join(configuration, general), 'general', true);
   readUsers(settings, join(configuration, 'users.conf'));
@@ -86,7 +86,12 @@ interface Reader {
   readonly places: Places;
   /** Files being read, outermost first. */
   readonly open: string[];
+  /** Files included so far. */
+  included: number;
 }
+
+/** Each of a few files may include the next several times: without a limit, that never ends. */
+const mostIncluded = 10_000;
 
 function take(reader: Reader, directive: Directive, layer: Layer): void {
   if (findOption(directive.keyword)?.name === 'include') include(reader, directive, layer);
@@ -140,6 +145,13 @@ function include(reader: Reader, directive: Directive, layer: Layer): void {
       throw fatalAt(origin, keyword, `${file} includes itself. Remove one of the include lines`);
     if (reader.open.length > 50)
       throw fatalAt(origin, keyword, 'includes are nested too deep. Put the files into one');
+    reader.included += 1;
+    if (reader.included > mostIncluded)
+      throw fatalAt(
+        origin,
+        keyword,
+        `more than ${mostIncluded} files are included. Include each of them once`,
+      );
     readFile(reader, file, layer === 'general' ? 'general' : 'file', false);
   }
 }

@@ -10,7 +10,10 @@ import type { Config } from '../../src/config/config.js';
 import type { ComponentName } from '../../src/config/option.js';
 import type { ReadRequest } from '../../src/config/read.js';
 import { readConfig } from '../../src/config/read.js';
+import { applyDirective } from '../../src/config/reading/apply.js';
 import { bindingKey } from '../../src/config/reading/bindings.js';
+import { newSettings } from '../../src/config/reading/settings.js';
+import type { Directive } from '../../src/config/syntax.js';
 
 let root = '';
 beforeEach(() => {
@@ -39,6 +42,12 @@ const request = (component: ComponentName, configuration?: string): ReadRequest 
 });
 
 const broker = 'broker amqp://ann@h/\n';
+
+const directive = (keyword: string, word: string, line: number): Directive => ({
+  keyword,
+  words: [word],
+  origin: { file: 'c.conf', line },
+});
 
 /** Reads a text as a configuration, with a command line. */
 function read(component: ComponentName, text: string, ...commandLine: string[]): Config {
@@ -437,6 +446,54 @@ describe('a file that is not nice', () => {
       expect(error.exitCode).toBe(2);
       expect(error.message.length).toBeLessThan(5000);
     }
+  });
+});
+
+describe('a file of very many lines', () => {
+  const lines = 50_000;
+
+  it('compiles a pattern once, however many rules have it', () => {
+    const { rules } = read('subscribe', broker + 'accept .*x\nreject .*y\n'.repeat(lines));
+    expect(rules).toHaveLength(2 * lines);
+    expect(new Set(rules.map(({ pattern }) => pattern)).size).toBe(2);
+  });
+
+  it('lets a list grow in place, and copies no preset into it twice', () => {
+    const settings = newSettings({
+      facts: components.subscribe,
+      program: 'sr_subscribe',
+      name: 'c',
+      file: undefined,
+      environment: {},
+      hostname: 'h',
+      randomId: '0000',
+      cwd: root,
+      home: root,
+    });
+    const preset = settings.entries.get('on_heartbeat')?.value;
+    const values = [1, 2, 3].map((line) => {
+      applyDirective(settings, directive('on_heartbeat', `p${line}`, line), 'file');
+      return settings.entries.get('on_heartbeat')?.value;
+    });
+    expect(values[1]).toBe(values[0]);
+    expect(values[2]).toBe(values[0]);
+    expect(values[0]).toEqual([...(preset as string[]), 'p1', 'p2', 'p3']);
+    expect(components.subscribe.plugins.on_heartbeat ?? []).not.toContain('p1');
+    applyDirective(settings, directive('on_heartbeat', 'None', 4), 'file');
+    applyDirective(settings, directive('on_heartbeat', 'p5', 5), 'file');
+    expect(settings.entries.get('on_heartbeat')?.value).toEqual(['p5']);
+  });
+
+  it('is read with its topics', () => {
+    const text = Array.from({ length: lines }, (_, number) => `subtopic a${number}\n`).join('');
+    expect(read('subscribe', broker + text).bindings).toHaveLength(lines);
+  });
+
+  it('that a few files include again and again is refused', () => {
+    for (let number = 0; number < 20; number += 1)
+      write(`subscribe/${number}.inc`, `include ${number + 1}.inc\n`.repeat(2));
+    write('subscribe/20.inc', '\n');
+    expect(failure(() => read('subscribe', `${broker}include 0.inc\n`)).message).toContain('more than 10000');
   });
 });
 

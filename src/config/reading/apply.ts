@@ -3,7 +3,7 @@ import type { OptionName, FoundOption } from '../options/index.js';
 import { findOption, obsoleteNames, optionKeywords } from '../options/index.js';
 import { packagedEntries } from '../options/plugins.js';
 import { nearestName } from '../nearest.js';
-import { compilePattern } from '../pattern.js';
+import { compilePattern, type CompiledPattern } from '../pattern.js';
 import { filenameText, isFilenameOption, looksLikeParts } from '../special-values.js';
 import { substitute } from '../substitute.js';
 import { isFileTimeName } from '../substitute.js';
@@ -92,7 +92,8 @@ function keepUnknown(settings: Settings, directive: Directive): void {
   const kept = settings.extended.get(keyword);
   if (kept === undefined) settings.extended.set(keyword, [text]);
   else kept.push(text);
-  const near = nearestName(keyword, optionKeywords());
+  if (!settings.meant.has(keyword)) settings.meant.set(keyword, nearestName(keyword, optionKeywords()));
+  const near = settings.meant.get(keyword);
   const advice = near === undefined ? '' : ` (${near}?)`;
   settings.warnings.push({
     origin,
@@ -162,9 +163,7 @@ function addRule(
   const [source, second] = words;
   if (source === undefined)
     throw fatalAt(origin, keyword, 'a pattern is missing. Write a regular expression such as .*');
-  const { pattern, warnings } = atLine(origin, keyword, () =>
-    compilePattern(source, { anchored: !settings.facts.searchesPath }),
-  );
+  const { pattern, warnings } = atLine(origin, keyword, () => patternFor(settings, source));
   for (const text of warnings) warn(settings, origin, `${keyword}: ${text}`);
   const state = placementNow(settings);
   let filename = state.filename;
@@ -189,6 +188,15 @@ function addRule(
   }
   const implicit = new Set<OptionName>(placementNames.filter((option) => !isExplicit(settings, option)));
   settings.rules.push({ rule: { ...state, filename, verdict, pattern, origin }, implicit });
+}
+
+/** The compiled pattern; whether it is anchored depends on the component alone. */
+function patternFor(settings: Settings, source: string): CompiledPattern {
+  const known = settings.patterns.get(source);
+  if (known !== undefined) return known;
+  const made = compilePattern(source, { anchored: !settings.facts.searchesPath });
+  settings.patterns.set(source, made);
+  return made;
 }
 
 function declare(settings: Settings, words: readonly string[], { origin, keyword }: Directive): void {
@@ -309,7 +317,11 @@ function appendTo(
   text: string,
 ): void {
   const before = settings.entries.get(name);
-  const value = Array.isArray(before?.value) ? [...(before.value as readonly unknown[]), ...items] : items;
+  const own = settings.lists.get(name);
+  const isOwn = own !== undefined && own === before?.value;
+  const value = isOwn ? own : Array.isArray(before?.value) ? [...(before.value as readonly unknown[])] : [];
+  for (const item of items) value.push(item);
+  settings.lists.set(name, value);
   settings.entries.set(name, { value, origin, text, cleared: before?.cleared ?? false });
 }
 

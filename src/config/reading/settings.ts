@@ -4,6 +4,7 @@ import type { ValueOf, Warning } from '../config.js';
 import type { ParseContext } from '../option.js';
 import type { OptionName } from '../options/index.js';
 import { optionRows } from '../options/index.js';
+import type { CompiledPattern } from '../pattern.js';
 import { type Origin, type PlacementState, type Rule, isWritten } from '../rules.js';
 import { placeOf } from '../syntax.js';
 
@@ -44,6 +45,12 @@ export interface Settings {
   readonly cwd: string;
   readonly home: string;
   readonly entries: Map<OptionName, Entry>;
+  /** Values of `entries` that were begun here, and grow in place: a list of many lines is not copied with each. */
+  readonly lists: Map<OptionName, unknown[]>;
+  /** Patterns of rules by their text: many rules may have the same. */
+  readonly patterns: Map<string, CompiledPattern>;
+  /** The option most like an unknown one, by what was written. */
+  readonly meant: Map<string, string | undefined>;
   readonly rules: CollectedRule[];
   readonly bindings: CollectedBinding[];
   /** `subtopic None`: no binding is made unless another subtopic follows. */
@@ -72,6 +79,9 @@ export function newSettings(start: SettingsStart): Settings {
   const settings: Settings = {
     ...start,
     entries: new Map(),
+    lists: new Map(),
+    patterns: new Map(),
+    meant: new Map(),
     rules: [],
     bindings: [],
     bindNothing: false,
