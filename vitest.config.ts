@@ -17,6 +17,9 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/contract/**', 'test/flows/**', 'test/faults/**', 'test/bench/**'],
+          // For what hangs. The usual 5 s would be a limit on speed, which a busy machine breaks.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

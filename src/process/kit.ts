@@ -13,7 +13,7 @@ import type { Logger } from '../logger.js';
 import { type Wanted, loadPlugins } from '../plugin/load.js';
 import { loadNameScripts } from '../plugin/name-script.js';
 import type { Store } from '../store/store.js';
-import { openBreaker } from '../transport/breaker.js';
+import { openBreaker, type BreakerOptions } from '../transport/breaker.js';
 import type { Addresses } from '../transport/guarded-connect.js';
 import type { HeldHost } from '../transport/host-state.js';
 import type { Credential } from '../transport/transport.js';
@@ -53,6 +53,7 @@ export interface Surroundings {
   readonly paths: Kit['paths'];
   /** Replaced only by tests. */
   readonly addresses?: Addresses;
+  readonly breaker?: Partial<BreakerOptions>;
 }
 
 export interface OpenKit extends Kit {
@@ -105,7 +106,9 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     config.queueName === undefined ? undefined : planQueue(config, config.queueName, around, rehearsal);
   const roots = openRoots();
   // Without a list of retries, what is not tried at once is never tried.
-  const breaker = config.queue.retry ? openBreaker({ logger, lanes: config.running.lanes }) : undefined;
+  const breaker = config.queue.retry
+    ? openBreaker({ logger, lanes: config.running.lanes, ...around.breaker })
+    : undefined;
   const transports = once(() =>
     openTransports({
       limits: {

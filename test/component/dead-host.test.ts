@@ -22,6 +22,10 @@ afterEach(async () => {
 
 const files = 100;
 
+/** Everything as it is, only sooner: what waits for a silent server is given up, and one that failed is tried again. */
+const givenUp = { patience: 1000, grace: 300 };
+const triedAgain = { firstPause: 300, longestPause: 3000 };
+
 async function arrived(prefix: string, count: number): Promise<void> {
   const names = (): string[] => readdirSync(lab.target).filter((name) => name.startsWith(prefix));
   await vi.waitUntil(() => names().length === count, 50_000);
@@ -39,6 +43,7 @@ const messages = (): Message[] =>
 it('a dead server costs the files of another nothing', { timeout: 60_000 }, async () => {
   const { waiting, log } = await lab.run('subscribe', [], {
     messages: messages(),
+    breaker: givenUp,
     // The time limit of a transfer is five minutes: whoever waits for the dead server does not come to an end here.
     until: () => arrived('live-', files),
   });
@@ -51,6 +56,7 @@ it('a dead server costs the files of another nothing', { timeout: 60_000 }, asyn
 
 it('one that is mended is asked again, and nothing is lost', { timeout: 60_000 }, async () => {
   const { log } = await lab.run('subscribe', ['attempts 1', 'lanes 2'], {
+    breaker: triedAgain,
     messages: Array.from({ length: 8 }, (_, number) => ({
       body: `${pubTime} ${dead.url} fails-at-first/${number}`,
       headers: headersOf(rightBody.toString()),

@@ -19,6 +19,7 @@ import { createTally, type Tally } from '../../src/process/tally.js';
 import { textLogger } from '../../src/process/log.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
+import type { BreakerOptions } from '../../src/transport/breaker.js';
 import type { Addresses } from '../../src/transport/guarded-connect.js';
 
 export type Name = 'post' | 'subscribe' | 'report';
@@ -42,6 +43,8 @@ export interface Given {
   readonly store?: Store;
   /** Which addresses are public: none of loopback is, and no test may go further. */
   readonly addresses?: Addresses;
+  /** How soon servers are given up and tried again. */
+  readonly breaker?: Partial<BreakerOptions>;
 }
 
 /** What a run did. */
@@ -187,6 +190,7 @@ async function work(config: Config, given: Given, places: Places): Promise<Ran> 
       watcher: counting.watcher,
       failures,
       ...(given.addresses === undefined ? {} : { addresses: given.addresses }),
+      ...(given.breaker === undefined ? {} : { breaker: given.breaker }),
       paths: (given.paths ?? []).map((path) => (path.includes('/') ? path : join(places.source, path))),
     },
     stop.signal,
