@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -292,12 +292,19 @@ describe('secrets', () => {
     );
   });
 
+  const stored = new URL('../fixtures/hostile/credentials/', import.meta.url);
+
+  it.each(readdirSync(stored))('are in no word about a stored file: %s', (name) => {
+    const { errors, warnings } = read(readFileSync(new URL(name, stored), 'utf8'));
+    expect([...errors, ...warnings].join(' ')).not.toContain('Geheim17');
+  });
+
   it('never make reading throw', () => {
+    const { credentials } = read('https://u:p@h');
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         read(text);
         read(`amqp://${text}`);
-        const { credentials } = read('https://u:p@h');
         credentials.account(text);
         credentials.account(`https://${text}`);
       }),

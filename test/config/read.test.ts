@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
@@ -529,6 +529,24 @@ it('throws nothing but FatalError, whatever is written', () => {
     }),
     { numRuns: 200 },
   );
+});
+
+describe('a stored configuration that is not nice', () => {
+  const stored = join(import.meta.dirname, '../fixtures/hostile/configurations');
+
+  it.each(readdirSync(stored))('%s is read, or refused with its line', (name) => {
+    mkdirSync(join(root, 'subscribe'));
+    copyFileSync(join(stored, name), join(root, 'subscribe', name));
+    try {
+      readConfig(request('subscribe', name.replace(/\.conf$/, '')));
+    } catch (error) {
+      expect(error).toBeInstanceOf(FatalError);
+      expect(error).toMatchObject({
+        exitCode: 2,
+        message: expect.stringMatching(/\.conf(:\d+)?: /) as unknown,
+      });
+    }
+  });
 });
 
 describe('the state of an ad-hoc run', () => {

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
@@ -9,37 +8,13 @@ import { openRoot, type Root } from '../../src/file/inside.js';
 import { hardLinkInside, symlinkInside } from '../../src/file/link.js';
 import { setAttributesInside } from '../../src/file/attributes.js';
 import { scratch } from './scratch.js';
+import { names, outsideOf, places, startSwapper, stateOf } from './swapper.js';
 
 /*
  * Another process does nothing but swap directories and files for links that lead out, while every kind of change is
  * made inside. Outside, there is something by each of the names that are used: what is made, changed, moved or removed
  * there shows in the listing, in a file, or in a time.
  */
-
-const names = ['one', 'two', 'three'];
-const places = ['d', 'd/deep', 'e'];
-
-/** Every path with what would show that somebody was there. Times of change tell even what was undone. */
-const stateOf = (top: string): string =>
-  readdirSync(top, { recursive: true, encoding: 'utf8' })
-    .toSorted()
-    .concat('.')
-    .map((path) => {
-      const at = join(top, path);
-      const { mode, ino, size, nlink, ctimeNs } = lstatSync(at, { bigint: true });
-      const text = lstatSync(at).isFile() ? readFileSync(at, 'utf8') : '';
-      return [path, mode, ino, size, nlink, ctimeNs, text].join(' ');
-    })
-    .join('\n');
-
-function outsideOf(top: string): string {
-  const outside = join(top, 'outside');
-  for (const place of ['.', 'deep', 'd/deep', 'e']) {
-    mkdirSync(join(outside, place), { recursive: true });
-    for (const name of names) writeFileSync(join(outside, place, name), `theirs: ${place}/${name}`);
-  }
-  return outside;
-}
 
 async function install(root: Root, path: string): Promise<void> {
   const inflight = openInflight(root, path, { kind: 'none' });
@@ -70,12 +45,8 @@ describe.runIf(process.platform === 'linux')(
       const top = scratch();
       const outside = outsideOf(top);
       const base = join(top, 'root');
-      for (const place of places) mkdirSync(join(base, place), { recursive: true });
       const before = stateOf(outside);
-      const swapper = spawn(process.execPath, ['-e', swapping, base, outside], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      await new Promise((resolve) => swapper.stdout.once('data', resolve));
+      const swapper = await startSwapper(base, outside);
       const root = openRoot(base, { handles: 8 });
       const done = new Map<string, number>();
       let refused = 0;
@@ -94,10 +65,8 @@ describe.runIf(process.platform === 'linux')(
         }
       }
       root.close();
-      expect(swapper.exitCode).toBeNull();
-      const gone = new Promise((resolve) => swapper.once('exit', resolve));
-      swapper.kill('SIGKILL');
-      await gone;
+      expect(swapper.isAlive()).toBe(true);
+      await swapper.stop();
       expect(stateOf(outside)).toBe(before);
       // The race was on only if every change was made, and some were refused.
       expect([...done.keys()].toSorted()).toEqual(Object.keys(changes).toSorted());
@@ -106,30 +75,26 @@ describe.runIf(process.platform === 'linux')(
   },
 );
 
-const swapping = `
-const { renameSync, rmSync, symlinkSync, mkdirSync } = require('node:fs');
-const [base, outside] = process.argv.slice(1);
-const attempt = (work) => { try { work(); } catch { /* somebody was quicker */ } };
-const away = (path) => attempt(() => rmSync(path, { recursive: true, force: true }));
-const spin = () => { for (let i = 0; i < Math.random() * 5000; i += 1) Math.sqrt(i); };
-const names = ${JSON.stringify(names)};
-process.stdout.write('ready');
-for (let turn = 0; ; turn += 1) {
-  const name = names[turn % names.length];
-  for (const [path, target] of [['d', outside], ['d/deep', outside + '/deep'], ['e', '../outside/e']]) {
-    const at = base + '/' + path;
-    attempt(() => renameSync(at, base + '/aside'));
-    attempt(() => symlinkSync(target, at));
-    spin();
-    away(at);
-    attempt(() => renameSync(base + '/aside', at));
-    attempt(() => mkdirSync(at, { recursive: true }));
-    away(base + '/aside');
-    spin();
-    const file = at + '/' + name;
-    away(file);
-    attempt(() => symlinkSync(outside + '/' + name, file));
-    spin();
-  }
-}
-`;
+describe('without handles', () => {
+  it('a link that leads out is refused, wherever it stands on the way, and a swap is seen at the next use', async () => {
+    const top = scratch();
+    const outside = outsideOf(top);
+    const base = join(top, 'root');
+    mkdirSync(join(base, 'd/deep'), { recursive: true });
+    mkdirSync(join(base, 'e'));
+    symlinkSync('../d', join(base, 'e/inside'));
+    const root = openRoot(base, { way: 'path', handles: 8 });
+    await install(root, 'd/deep/one');
+    await install(root, 'e/inside/two');
+    expect(readFileSync(join(base, 'd/two'), 'utf8')).toBe('ours');
+    const before = stateOf(outside);
+    renameSync(join(base, 'd'), join(base, 'aside'));
+    symlinkSync(outside, join(base, 'd'));
+    // The one that is known from before, too.
+    for (const at of ['d/one', 'd/deep/one', 'e/inside/one'])
+      for (const change of Object.values(changes))
+        await expect((async () => change(root, at, at))()).rejects.toMatchObject({ code: 417 });
+    root.close();
+    expect(stateOf(outside)).toBe(before);
+  });
+});

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -136,6 +137,14 @@ const byteRange = fc.option(
   fc.record({ offset: fc.integer({ min: 0, max: 10 }), length: fc.integer({ min: 1, max: 10 }) }),
   { nil: undefined },
 );
+
+const stored = new URL('../fixtures/hostile/answers/', import.meta.url);
+
+it.each(readdirSync(stored))('%s', async (name) => {
+  const sent = readFileSync(new URL(name, stored));
+  await endsWell(sent);
+  await endsWell(sent, { offset: 2, length: 3 });
+});
 
 it('odd headers', { timeout: 60_000 }, async () => {
   await fc.assert(
