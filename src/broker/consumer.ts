@@ -1,24 +1,19 @@
 /**
  * A queue as an endless iteration. Every connection gives a new *session*: queue made as planned, a channel with a
- * prefetch, a subscription. A delivery belongs to the session it came with; finishing it after that session's end is
- * dropped without a word, because the broker has already taken the message back and delivers it again. Acknowledging
- * it on the new channel would, at best, close that channel.
- *
- * At most `prefetch` messages are here at once, handed out or not. Acknowledgements are gathered during one turn of
- * the event loop and sent together (ack-ledger.ts).
+ * prefetch, a subscription (session.ts). At most `prefetch` messages are here at once, handed out or not.
  */
-import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
+import type { ChannelModel } from 'amqplib';
 import { silentLogger } from '../logger.js';
 import type { Logger } from '../logger.js';
-import { ackLedger } from './ack-ledger.js';
-import type { AckLedger } from './ack-ledger.js';
 import { backoff, pause } from './backoff.js';
 import type { Consumer, Delivery } from './broker.js';
-import { onThrowAwayChannel } from './connection.js';
 import type { BrokerConnection } from './connection.js';
 import { replies, replyCode, replyText } from './failures.js';
 import { applyPlan, bindAll } from './queue-plan.js';
 import type { QueuePlan, RememberedBindings } from './queue-plan.js';
+import { queueLength } from './queue-length.js';
+import { endSubscription, flush, giveBack, openSession } from './session.js';
+import type { Session, Subscription } from './session.js';
 
 export interface ConsumerOptions {
   readonly connection: BrokerConnection;
@@ -42,20 +37,6 @@ export interface QueueConsumer extends Consumer {
   readonly status: () => ConsumerStatus;
 }
 
-/** One channel's life. */
-interface Session {
-  readonly channel: Channel;
-  readonly ledger: AckLedger;
-  readonly ended: Promise<void>;
-  alive: boolean;
-  consumerTag: string | undefined;
-  /** An acknowledgement run is due in this turn. */
-  scheduled: boolean;
-  timer: NodeJS.Timeout | undefined;
-  /** Subscription ended; the channel goes when the last delivery in hand is settled. */
-  draining: boolean;
-}
-
 interface Arrived {
   readonly session: Session;
   readonly tag: number;
@@ -73,133 +54,6 @@ interface Self {
   status: ConsumerStatus;
   warned: string;
   forget: () => void;
-  /** The question for the length of the queue that is under way. */
-  asked: Promise<number | undefined> | undefined;
-}
-
-function flush(session: Session): void {
-  session.scheduled = false;
-  if (!session.alive) return;
-  for (const { tag, multiple } of session.ledger.due()) {
-    // The library wants a message; only its tag matters.
-    session.channel.ack({ fields: { deliveryTag: tag } } as ConsumeMessage, multiple);
-  }
-  clearTimeout(session.timer);
-  session.timer = undefined;
-  if (session.draining && session.ledger.unfinished() === 0) {
-    void session.channel.close().catch(() => undefined);
-    return;
-  }
-  const wait = session.ledger.dueIn();
-  if (wait === undefined) return;
-  session.timer = setTimeout(() => {
-    flush(session);
-  }, wait + 1);
-}
-
-/** Sends what is due at the end of this turn of the event loop. */
-function schedule(session: Session): void {
-  if (session.scheduled) return;
-  session.scheduled = true;
-  setImmediate(() => {
-    flush(session);
-  });
-}
-
-function finish(session: Session, tag: number): void {
-  if (session.alive && session.ledger.finish(tag)) schedule(session);
-}
-
-function giveBack(session: Session, tag: number): void {
-  if (!session.alive || !session.ledger.giveBack(tag)) return;
-  session.channel.nack({ fields: { deliveryTag: tag } } as ConsumeMessage, false, true);
-  // It may have been the oldest, holding back finished ones behind it.
-  schedule(session);
-}
-
-function receive(self: Self, session: Session, message: ConsumeMessage): void {
-  const tag = message.fields.deliveryTag;
-  session.ledger.take(tag);
-  if (self.stopped.signal.aborted) {
-    giveBack(session, tag);
-    return;
-  }
-  const contentType: unknown = message.properties.contentType;
-  const headers: unknown = message.properties.headers;
-  self.arrived.push({
-    session,
-    tag,
-    delivery: {
-      exchange: message.fields.exchange,
-      topic: message.fields.routingKey,
-      headers: typeof headers === 'object' && headers !== null ? (headers as Record<string, unknown>) : {},
-      contentType: typeof contentType === 'string' ? contentType : undefined,
-      body: message.content,
-      redelivered: message.fields.redelivered,
-      ack: () => {
-        finish(session, tag);
-      },
-      requeue: () => {
-        giveBack(session, tag);
-      },
-      isLost: () => !session.alive,
-    },
-  });
-  self.wake();
-}
-
-async function openSession(self: Self, model: ChannelModel): Promise<Session> {
-  const channel = await model.createChannel();
-  let end = (): void => undefined;
-  const ended = new Promise<void>((resolve) => (end = resolve));
-  const session: Session = {
-    channel,
-    ledger: ackLedger(),
-    ended,
-    alive: true,
-    consumerTag: undefined,
-    scheduled: false,
-    timer: undefined,
-    draining: false,
-  };
-  const over = (): void => {
-    if (!session.alive) return;
-    session.alive = false;
-    clearTimeout(session.timer);
-    // Never handed out, and the broker's again.
-    self.arrived.splice(
-      0,
-      self.arrived.length,
-      ...self.arrived.filter((waiting) => waiting.session !== session),
-    );
-    if (self.stopped.signal.aborted) self.forget();
-    end();
-  };
-  channel.on('error', (error) => {
-    if (!self.stopped.signal.aborted)
-      self.log.warning(`The subscription to ${self.options.plan.name} ended: ${replyText(error)}.`);
-  });
-  channel.on('close', over);
-  try {
-    await channel.prefetch(Math.max(1, self.options.prefetch ?? 25));
-    const { consumerTag } = await channel.consume(self.options.plan.name, (message) => {
-      if (message !== null) {
-        receive(self, session, message);
-        return;
-      }
-      if (self.stopped.signal.aborted) return;
-      self.log.warning(
-        `The broker ended the subscription to ${self.options.plan.name}: the queue was removed.`,
-      );
-      over();
-      void channel.close().catch(() => undefined);
-    });
-    session.consumerTag = consumerTag;
-    return session;
-  } catch (error) {
-    over();
-    throw error;
-  }
 }
 
 /** Bindings that were refused are tried again while the session lasts; what is bound flows meanwhile. */
@@ -233,6 +87,27 @@ function report(self: Self, state: ConsumerStatus['state'], reason: string): voi
   self.status = { state, reason };
 }
 
+function subscriptionOf(self: Self): Subscription {
+  const { plan, prefetch = 25 } = self.options;
+  const isStopped = (): boolean => self.stopped.signal.aborted;
+  return {
+    queue: plan.name,
+    prefetch,
+    log: self.log,
+    isStopped,
+    arrived: (session, tag, delivery) => {
+      self.arrived.push({ session, tag, delivery });
+      self.wake();
+    },
+    over: (session) => {
+      // Never handed out, and the broker's again.
+      const others = self.arrived.filter((waiting) => waiting.session !== session);
+      self.arrived.splice(0, self.arrived.length, ...others);
+      if (isStopped()) self.forget();
+    },
+  };
+}
+
 /** One connection's worth of consuming; the trouble that prevented it, if any. */
 async function consumeOnce(self: Self): Promise<string | undefined> {
   const { connection, plan, remembered } = self.options;
@@ -246,14 +121,14 @@ async function consumeOnce(self: Self): Promise<string | undefined> {
   const applied = await applyPlan(model, plan, remembered, self.log, warn);
   if ('trouble' in applied) return applied.trouble;
   if (signal.aborted) return undefined;
-  const session = await openSession(self, model);
+  const session = await openSession(model, subscriptionOf(self));
   self.session = session;
   report(self, 'consuming', applied.troubles.join('; '));
   if (applied.left.length > 0)
     void bindLater(self, model, session, applied.left).catch((error: unknown) => {
       self.log.debug(`Binding was cut short: ${replyText(error)}.`);
     });
-  if (signal.aborted) await endSubscription(self, session);
+  if (signal.aborted) await leave(self, session);
   await session.ended;
   return undefined;
 }
@@ -294,19 +169,10 @@ async function live(self: Self): Promise<void> {
   }
 }
 
-/** No more deliveries; those not handed out go back, those in hand can still be finished until the connection ends. */
-async function endSubscription(self: Self, session: Session): Promise<void> {
+/** Those not handed out go back. */
+async function leave(self: Self, session: Session): Promise<void> {
   for (const waiting of self.arrived.splice(0)) giveBack(waiting.session, waiting.tag);
-  const { consumerTag, channel } = session;
-  session.consumerTag = undefined;
-  if (session.alive && consumerTag !== undefined) {
-    // A silent broker does not answer.
-    const limit = new AbortController();
-    await Promise.race([channel.cancel(consumerTag).catch(() => undefined), pause(2000, limit.signal)]);
-    limit.abort();
-  }
-  session.draining = true;
-  schedule(session);
+  await endSubscription(session);
 }
 
 async function stop(self: Self): Promise<void> {
@@ -316,7 +182,7 @@ async function stop(self: Self): Promise<void> {
     // Why nothing came, or not all, is asked afterwards.
     self.status = { state: 'stopped', reason: self.status.reason };
   }
-  if (self.session?.alive === true) await endSubscription(self, self.session);
+  if (self.session?.alive === true) await leave(self, self.session);
   else self.forget();
 }
 
@@ -332,37 +198,6 @@ async function* iterate(self: Self): AsyncGenerator<Delivery> {
   }
 }
 
-/** Milliseconds that the broker may take to tell how long the queue is. */
-const READY_LIMIT = 2000;
-
-/** One question at a time, however often it is asked: a broker that has fallen silent answers none of them. */
-async function readyInTime(self: Self): Promise<number | undefined> {
-  self.asked ??= ready(self).finally(() => (self.asked = undefined));
-  const limit = new AbortController();
-  const late = pause(READY_LIMIT, limit.signal).then(() => undefined);
-  try {
-    return await Promise.race([self.asked, late]);
-  } finally {
-    limit.abort();
-  }
-}
-
-async function ready(self: Self): Promise<number | undefined> {
-  const { connection, plan } = self.options;
-  // A queue that was only just declared is empty because it is not bound yet.
-  if (connection.status().state !== 'connected' || self.status.state !== 'consuming') return undefined;
-  try {
-    const model = await connection.link(self.stopped.signal);
-    return await onThrowAwayChannel(
-      model,
-      async (channel) => (await channel.checkQueue(plan.name)).messageCount,
-    );
-  } catch (error) {
-    self.log.debug(`Cannot ask for the length of ${plan.name}: ${replyText(error)}.`);
-    return undefined;
-  }
-}
-
 /** Begins to consume; deliveries are fetched ahead, up to the prefetch, before the iteration starts. */
 export function openConsumer(options: ConsumerOptions): QueueConsumer {
   const self: Self = {
@@ -375,7 +210,6 @@ export function openConsumer(options: ConsumerOptions): QueueConsumer {
     status: { state: 'starting', reason: '' },
     warned: '',
     forget: () => undefined,
-    asked: undefined,
   };
   self.forget = options.connection.beforeClose(async () => {
     await stop(self);
@@ -389,7 +223,11 @@ export function openConsumer(options: ConsumerOptions): QueueConsumer {
   void live(self);
   return {
     [Symbol.asyncIterator]: () => iterate(self),
-    ready: () => readyInTime(self),
+    // A queue that was only just declared is empty because it is not bound yet.
+    ready: queueLength(
+      { ...options, isConsuming: () => self.status.state === 'consuming' },
+      self.stopped.signal,
+    ),
     unacknowledged: () => (self.session?.alive === true ? self.session.ledger.unfinished() : 0),
     stop: () => stop(self),
     status: () => self.status,

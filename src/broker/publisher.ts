@@ -8,28 +8,21 @@
  * broker's answer names an exchange, or nothing; in the second case the suspects are sent again one at a time, and
  * the one that is alone when the channel goes is refused.
  */
-import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import { silentLogger } from '../logger.js';
 import type { Logger } from '../logger.js';
 import { markReturned } from './publish-entry.js';
 import type { Entry } from './publish-entry.js';
-import { openEars } from './ears.js';
-import type { Ear, Ears } from './ears.js';
 import { backoff, pause } from './backoff.js';
-import type { ExchangeUnusable, Outgoing, Publisher } from './broker.js';
+import type { Outgoing, Publisher } from './broker.js';
 import { onThrowAwayChannel } from './connection.js';
 import type { BrokerConnection } from './connection.js';
-import {
-  doesNotFit,
-  exchangeMissing,
-  exchangeRefused,
-  messageRefused,
-  publishStopped,
-  publisherClosed,
-} from './publish-errors.js';
-import { exchangeInReply, replies, replyCode, replyText } from './failures.js';
-import { senderOf } from './shortcuts.js';
-import type { Send } from './shortcuts.js';
+import { openLane } from './lane.js';
+import type { Lane } from './lane.js';
+import { failExchange, leave, openOutbox, putBack, settle, tellDrained, untilDrained } from './outbox.js';
+import type { Outbox } from './outbox.js';
+import { doesNotFit, exchangeMissing, publishStopped, publisherClosed } from './publish-errors.js';
+import { afterTheEnd } from './publish-suspects.js';
+import { replies, replyCode, replyText } from './failures.js';
 
 export interface PublisherOptions {
   readonly connection: BrokerConnection;
@@ -52,76 +45,30 @@ export interface ConfirmedPublisher extends Publisher {
   readonly close: () => Promise<void>;
 }
 
-interface Lane {
-  readonly channel: ConfirmChannel;
-  readonly send: Send;
-  alive: boolean;
-}
-
 interface Self {
   readonly options: PublisherOptions;
   readonly log: Logger;
   readonly stopped: AbortController;
   readonly known: Set<string>;
   readonly asking: Set<string>;
-  readonly ears: Ears;
-  readonly drainers: Set<() => void>;
-  /** In order of sending. */
-  queue: Set<Entry>;
-  /** In order of publishing. */
-  sent: Set<Entry>;
-  sentBytes: number;
-  /** Refused for now by the broker, to be queued again soon. */
-  readonly resting: Set<Entry>;
+  readonly outbox: Outbox;
   /** So many messages are sent one at a time. */
   suspects: number;
   confirmed: number;
   lane: Lane | undefined;
 }
 
-const isIdle = (self: Self): boolean =>
-  self.queue.size === 0 && self.sent.size === 0 && self.resting.size === 0;
-
-function settle(self: Self, entry: Entry, answer: { routed: boolean } | Error): void {
-  if (!entry.settled) {
-    entry.settled = true;
-    if (entry.ear !== undefined) self.ears.unhear(entry.ear);
-    if (answer instanceof Error) entry.reject(answer);
-    else entry.resolve(answer);
-  }
-  if (self.drainers.size > 0 && isIdle(self)) for (const drained of [...self.drainers]) drained();
-}
-
-/** Takes back what was published with this signal. What is on its way stays so, its answer is nobody's. */
-function takeBack(self: Self, ear: Ear): void {
-  for (const entry of [...self.queue, ...self.sent, ...self.resting]) {
-    if (entry.ear !== ear || entry.settled) continue;
-    self.queue.delete(entry);
-    settle(self, entry, publishStopped(entry.message));
-  }
-}
-
-function leave(self: Self, entry: Entry): boolean {
-  if (!self.sent.delete(entry)) return false;
-  self.sentBytes -= entry.body.length;
-  return true;
-}
-
-function putBack(self: Self, entries: Iterable<Entry>): void {
-  self.queue = new Set([...entries, ...self.queue]);
-}
-
 /** The broker refused to take responsibility (a full queue, a failing disk): again, a little later. */
 function rest(self: Self, entry: Entry): void {
   entry.nacks += 1;
   entry.returned = false;
-  self.resting.add(entry);
+  self.outbox.resting.add(entry);
   void pause(backoff(entry.nacks, { base: 200, longest: 10_000 }), self.stopped.signal).then(() => {
-    self.resting.delete(entry);
-    if (entry.settled) settle(self, entry, { routed: false });
-    else if (self.stopped.signal.aborted) settle(self, entry, publisherClosed());
+    self.outbox.resting.delete(entry);
+    if (entry.settled) settle(self.outbox, entry, { routed: false });
+    else if (self.stopped.signal.aborted) settle(self.outbox, entry, publisherClosed());
     else {
-      putBack(self, [entry]);
+      putBack(self.outbox, [entry]);
       pump(self);
     }
   });
@@ -129,41 +76,33 @@ function rest(self: Self, entry: Entry): void {
 
 function confirmedOrNot(self: Self, lane: Lane, entry: Entry, error: unknown): void {
   // After the channel's end the library calls back for every message; they were put back already.
-  if (!lane.alive || !leave(self, entry)) return;
+  if (!lane.alive || !leave(self.outbox, entry)) return;
   if (self.suspects > 0) self.suspects -= 1;
   if (error !== null && error !== undefined) rest(self, entry);
   else {
     self.confirmed += 1;
-    settle(self, entry, { routed: !entry.returned });
+    settle(self.outbox, entry, { routed: !entry.returned });
   }
   pump(self);
 }
 
 function send(self: Self, lane: Lane, entry: Entry): void {
   const { message } = entry;
-  self.sent.add(entry);
-  self.sentBytes += entry.body.length;
+  self.outbox.sent.add(entry);
+  self.outbox.sentBytes += entry.body.length;
   try {
     lane.send(message, entry.body, (error) => {
       confirmedOrNot(self, lane, entry, error);
     });
   } catch (error) {
-    leave(self, entry);
+    leave(self.outbox, entry);
     if (error instanceof Error && error.name === 'IllegalOperationError') {
       // The channel is gone; its end is announced in a moment.
-      putBack(self, [entry]);
+      putBack(self.outbox, [entry]);
       lane.alive = false;
       return;
     }
-    settle(self, entry, doesNotFit(message, error));
-  }
-}
-
-function failExchange(self: Self, exchange: string, error: ExchangeUnusable): void {
-  for (const entry of [...self.queue]) {
-    if (entry.message.exchange !== exchange) continue;
-    self.queue.delete(entry);
-    settle(self, entry, error);
+    settle(self.outbox, entry, doesNotFit(message, error));
   }
 }
 
@@ -176,7 +115,8 @@ async function askFor(self: Self, lane: Lane, exchange: string): Promise<void> {
     await onThrowAwayChannel(model, (channel) => channel.checkExchange(exchange));
     self.known.add(exchange);
   } catch (error) {
-    if (replyCode(error) === replies.notFound) failExchange(self, exchange, exchangeMissing(exchange, error));
+    if (replyCode(error) === replies.notFound)
+      failExchange(self.outbox, exchange, exchangeMissing(exchange, error));
     // Any other refusal means that it is there; a lost connection ends the lane, and the next one asks again.
     else if (replyCode(error) !== undefined) self.known.add(exchange);
     else void lane.channel.close().catch(() => undefined);
@@ -187,83 +127,26 @@ async function askFor(self: Self, lane: Lane, exchange: string): Promise<void> {
 }
 
 const hasRoom = (self: Self, entry: Entry): boolean => {
-  if (self.sent.size === 0) return true;
+  if (self.outbox.sent.size === 0) return true;
   if (self.suspects > 0) return false;
   const { messages = 500, bytes = 16 * 1024 * 1024 } = self.options.window ?? {};
-  return self.sent.size < messages && self.sentBytes + entry.body.length <= bytes;
+  return self.outbox.sent.size < messages && self.outbox.sentBytes + entry.body.length <= bytes;
 };
 
 /** Sends what may be sent now. */
 function pump(self: Self): void {
   const { lane } = self;
   if (lane?.alive !== true || self.options.connection.status().blocked !== undefined) return;
-  for (const entry of self.queue) {
+  for (const entry of self.outbox.queue) {
     if (!self.known.has(entry.message.exchange)) {
       void askFor(self, lane, entry.message.exchange);
       return;
     }
     if (!hasRoom(self, entry)) return;
-    self.queue.delete(entry);
+    self.outbox.queue.delete(entry);
     send(self, lane, entry);
     if (!lane.alive) return;
   }
-}
-
-/** What the end of the channel means for the messages that were on it. */
-function afterTheEnd(self: Self, error: unknown): void {
-  const unconfirmed = [...self.sent].filter((entry) => !entry.settled);
-  self.sent = new Set();
-  self.sentBytes = 0;
-  for (const entry of unconfirmed) entry.returned = false;
-  putBack(self, unconfirmed);
-  const code = replyCode(error);
-  if (code === undefined || code < 400 || code >= 500) {
-    // Lost with its connection: nobody's fault.
-    self.suspects = 0;
-    return;
-  }
-  const exchange = exchangeInReply(error);
-  if (exchange !== undefined && code === replies.notFound) {
-    self.known.delete(exchange);
-    failExchange(self, exchange, exchangeMissing(exchange, error));
-    return;
-  }
-  if (exchange !== undefined && code === replies.refused) {
-    failExchange(self, exchange, exchangeRefused(exchange, error));
-    return;
-  }
-  const [only, ...others] = unconfirmed;
-  if (only !== undefined && others.length === 0) {
-    self.queue.delete(only);
-    settle(self, only, messageRefused(only.message, error));
-    return;
-  }
-  self.suspects = unconfirmed.length;
-}
-
-async function openLane(
-  self: Self,
-  model: ChannelModel,
-): Promise<{ readonly lane: Lane; readonly ended: Promise<unknown> }> {
-  const channel = await model.createConfirmChannel();
-  const lane: Lane = { channel, send: senderOf(channel), alive: true };
-  let reason: unknown;
-  const ended = new Promise<unknown>((resolve) => {
-    channel.on('error', (error) => {
-      // Before the library calls back for the messages it can tell nothing about.
-      lane.alive = false;
-      reason = error;
-    });
-    // Ahead of the library's own listener, for the same reason.
-    channel.prependListener('close', () => {
-      lane.alive = false;
-      resolve(reason);
-    });
-  });
-  channel.on('return', (message) => {
-    markReturned(self.sent, message);
-  });
-  return { lane, ended };
 }
 
 async function live(self: Self): Promise<void> {
@@ -273,7 +156,9 @@ async function live(self: Self): Promise<void> {
     const began = Date.now();
     try {
       const model = await self.options.connection.link(signal);
-      const { lane, ended } = await openLane(self, model);
+      const { lane, ended } = await openLane(model, (message) => {
+        markReturned(self.outbox.sent, message);
+      });
       self.lane = lane;
       pump(self);
       const reason = await ended;
@@ -281,10 +166,10 @@ async function live(self: Self): Promise<void> {
       const text = reason === undefined ? 'the connection was lost' : replyText(reason);
       if (!signal.aborted)
         self.log.warning(
-          `The publishing channel ended with ${self.sent.size} messages unconfirmed: ${text}.`,
+          `The publishing channel ended with ${self.outbox.sent.size} messages unconfirmed: ${text}.`,
         );
-      afterTheEnd(self, reason);
-      if (isIdle(self)) for (const drained of [...self.drainers]) drained();
+      self.suspects = afterTheEnd(self.outbox, self.known, reason) ?? self.suspects;
+      tellDrained(self.outbox);
     } catch (error) {
       if (signal.aborted) return;
       self.log.debug(`Opening a publishing channel was cut short: ${replyText(error)}.`);
@@ -299,12 +184,12 @@ function publish(self: Self, message: Outgoing, stop: AbortSignal | undefined): 
   if (stop?.aborted === true) return Promise.reject(publishStopped(message));
   return new Promise((resolve, reject) => {
     const { body } = message;
-    self.queue.add({
+    self.outbox.queue.add({
       message,
       body: Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
       resolve,
       reject,
-      ear: stop === undefined ? undefined : self.ears.hear(stop),
+      ear: stop === undefined ? undefined : self.outbox.ears.hear(stop),
       returned: false,
       settled: false,
       nacks: 0,
@@ -316,10 +201,10 @@ function publish(self: Self, message: Outgoing, stop: AbortSignal | undefined): 
 async function close(self: Self, life: Promise<void>, forget: () => void): Promise<void> {
   forget();
   self.stopped.abort();
-  const left = [...self.sent, ...self.queue];
-  self.queue.clear();
-  self.sent.clear();
-  for (const entry of left) settle(self, entry, publisherClosed());
+  const left = [...self.outbox.sent, ...self.outbox.queue];
+  self.outbox.queue.clear();
+  self.outbox.sent.clear();
+  for (const entry of left) settle(self.outbox, entry, publisherClosed());
   const { lane } = self;
   if (lane?.alive === true) {
     lane.alive = false;
@@ -339,14 +224,7 @@ export function openPublisher(options: PublisherOptions): ConfirmedPublisher {
     stopped: new AbortController(),
     known: new Set(['']),
     asking: new Set(),
-    ears: openEars((ear) => {
-      takeBack(self, ear);
-    }),
-    drainers: new Set(),
-    queue: new Set(),
-    sent: new Set(),
-    sentBytes: 0,
-    resting: new Set(),
+    outbox: openOutbox(),
     suspects: 0,
     confirmed: 0,
     lane: undefined,
@@ -362,21 +240,10 @@ export function openPublisher(options: PublisherOptions): ConfirmedPublisher {
   const unhook = options.connection.beforeClose(() => close(self, life, forget));
   return {
     publish: (message, stop) => publish(self, message, stop),
-    drained: () =>
-      new Promise((resolve) => {
-        if (isIdle(self)) {
-          resolve();
-          return;
-        }
-        const drained = (): void => {
-          self.drainers.delete(drained);
-          resolve();
-        };
-        self.drainers.add(drained);
-      }),
+    drained: () => untilDrained(self.outbox),
     status: () => ({
-      queued: self.queue.size + self.resting.size,
-      unconfirmed: self.sent.size,
+      queued: self.outbox.queue.size + self.outbox.resting.size,
+      unconfirmed: self.outbox.sent.size,
       confirmed: self.confirmed,
     }),
     close: () => close(self, life, forget),
