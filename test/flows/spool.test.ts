@@ -217,4 +217,22 @@ describe('sr_post --drain', () => {
     expect([ended.code, ended.stderr]).toEqual([0, ended.stderr]);
     expect(ended.stderr).toMatch(new RegExp(`1 posts wait in .* exchange ${source.exchange}, where this`));
   });
+
+  it('is not needed for what cleanup and reset drop: they say how many posts that were', async () => {
+    const [a = '', b = ''] = await source.files('a', 'b');
+    await source.home.configure('post', 'mine', [...source.lines, 'spool on']);
+    const dropped = /([0-9]+) posts that waited in the spool are dropped, not posted/;
+    await keep('-c', 'mine', a, b);
+    const reset = await source.home.run('sr_post', ['-c', 'mine', '--reset', 'on', a]);
+    expect([reset.code, reset.stderr]).toEqual([0, reset.stderr]);
+    expect(dropped.exec(reset.stderr)?.[1]).toBe('2');
+    expect(await source.arrived()).toEqual(['a']);
+    await keep('-c', 'mine', a);
+    const cleanup = await source.home.run('sr_post', ['-c', 'mine', 'cleanup']);
+    expect([cleanup.code, cleanup.stderr]).toEqual([0, cleanup.stderr]);
+    expect(dropped.exec(cleanup.stdout)?.[1]).toBe('1');
+    const drained = await source.home.run('sr_post', ['-c', 'mine', '--drain']);
+    expect([drained.code, drained.stderr]).toEqual([0, drained.stderr]);
+    expect(await source.arrived()).toEqual([]);
+  });
 });

@@ -30,9 +30,9 @@ export interface Source {
   readonly end: () => Promise<void>;
 }
 
-/** A virtual host, a home, and a tree of its own. */
-export async function makeSource(): Promise<Source> {
-  const real = await testHost();
+/** A virtual host, a home, and a tree of its own; on the shared broker unless another is given. */
+export async function makeSource(broker?: Parameters<typeof testHost>[0]): Promise<Source> {
+  const real = await testHost(broker);
   const proxy = await startProxy(real.broker.port);
   const host: TestHost = { ...real, url: (user) => real.url(user, proxy.port) };
   const user = await host.user('alice');
@@ -43,8 +43,11 @@ export async function makeSource(): Promise<Source> {
   const home = await makeHome(host, [user]);
   const tree = join(home.directory, 'tree');
   await mkdir(tree);
-  const broker = brokerOf(host, user);
-  const [url, options] = ['http://data.example.org/', ['--post_broker', broker, '--post_exchange', exchange]];
+  const address = brokerOf(host, user);
+  const [url, options] = [
+    'http://data.example.org/',
+    ['--post_broker', address, '--post_exchange', exchange],
+  ];
   return {
     host,
     proxy,
@@ -55,7 +58,7 @@ export async function makeSource(): Promise<Source> {
     options,
     posting: (...more) => [...options, '--post_base_url', url, '--post_base_dir', tree, ...more],
     lines: [
-      `post_broker ${broker}`,
+      `post_broker ${address}`,
       `post_exchange ${exchange}`,
       `post_base_url ${url}`,
       `post_base_dir ${tree}`,
