@@ -202,12 +202,17 @@ function openSpoolingPoster(parts: PosterParts): Poster {
     publisher,
     ready: async (stop) => {
       await tellStrangers(parts, spool.directory);
+      const limit = new AbortController();
+      const over = AbortSignal.any([stop, limit.signal]);
+      // Held by its timer: a signal of the platform's own that nobody else holds may be forgotten before its time.
+      void pause(PATIENCE, over).then(() => limit.abort());
       try {
-        const limit = AbortSignal.any([stop, AbortSignal.timeout(PATIENCE)]);
-        await brokers.posting().link(limit, { failFast: true });
+        await brokers.posting().link(over, { failFast: true });
       } catch (thrown) {
         // What an operator has to mend is said at once; an outage is what the spool is for.
         if (!(thrown instanceof RetryableError)) throw thrown;
+      } finally {
+        limit.abort();
       }
     },
     finish: publisher.finish,
