@@ -14,7 +14,7 @@ import { makeTree } from './tree-of.js';
  * Everything at once: a poster, a daemon of three instances with a trigger and a re-announcement, a broker that goes
  * and comes, and every few moments kill -9 of one of the processes, chosen by lot. Killed instances are started again
  * by their supervisor; a killed supervisor and a killed poster are started again as their operator would. In the end
- * it is as if nothing had happened, but for repeats that say that they are repeats.
+ * it is as if nothing had happened, but for repeats that say that they are repeats. SR_SEED repeats the lots of a run.
  */
 
 const long = process.env['SR_LONG'] !== undefined;
@@ -124,6 +124,7 @@ async function startDaemon(): Promise<void> {
   await eventually(
     'the daemon starts',
     async () => (await home.run('sr_subscribe', ['start', 'chaos'])).code === 0,
+    60_000,
   );
 }
 
@@ -162,7 +163,11 @@ async function killOne(choose: (below: number) => number, poster: number | undef
     return 'nobody';
   }
   if (victim.name === 'supervisor') {
-    await eventually('the supervisor is gone', async () => (await status()).details?.pid !== victim.pid);
+    await eventually(
+      'the supervisor is gone',
+      async () => (await status()).details?.pid !== victim.pid,
+      60_000,
+    );
     await startDaemon();
   }
   return victim.name;

@@ -1,11 +1,14 @@
 /**
  * `npm run test:planted`: do the tests find the bugs that they are there for? Plants them in a copy of the checkout,
- * one at a time, and expects the tests that are meant to find each to fail, and to pass without it.
+ * one at a time, and expects the tests that are meant to find each to fail, and to pass without it. A word, as in
+ * `npm run test:planted -- retry`, chooses the bugs whose description contains it.
  */
 import { execFileSync } from 'node:child_process';
 import { setup } from '../servers/shared-broker.js';
 import { type Orchard, type Verdict, openOrchard } from './orchard.js';
-import { type Plant, type Tests, fairWeather, plants } from './plants.js';
+import { type Plant, type Tests, fairWeather, plants as allPlants } from './plants.js';
+
+const plants = allPlants.filter(({ bug }) => bug.includes(process.argv[2] ?? ''));
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
