@@ -79,7 +79,8 @@ describe('a daemon', () => {
     expect(posted.code).toBe(0);
     await eventually('the file is there and counted', async () => {
       const { code, row } = await statusOf();
-      return code === 0 && row.state === 'running' && row.balance['done'] === 1 && row.last_transfer !== null;
+      const isWell = code === 0 && row.state === 'running' && row.reason === '';
+      return isWell && row.balance['done'] === 1 && row.last_transfer !== null;
     });
     expect(await readFile(join(user.home, 'got', 'a.txt'), 'utf8')).toBe('aaa');
     const { row } = await statusOf();
