@@ -21,6 +21,8 @@ interface Row {
   /** Undefined where nobody runs who could tell. */
   readonly unacknowledged: number | undefined;
   readonly retries: number | undefined;
+  /** First failure of what has been waiting longest, in milliseconds since 1970. */
+  readonly oldestRetry: number | undefined;
   /** Milliseconds since 1970. */
   readonly lastTransfer: number | undefined;
   readonly details: ConfigurationStatus | undefined;
@@ -63,6 +65,7 @@ async function rowOf(call: Call, named: string): Promise<Row> {
     ready: reports.find(({ ready }) => typeof ready === 'number')?.ready,
     unacknowledged: sum(reports.map(({ unacknowledged }) => unacknowledged)),
     retries: answer.retries,
+    oldestRetry: answer.oldestRetry,
     lastTransfer: latest(reports),
     details: answer,
   };
@@ -76,6 +79,7 @@ const nothing = {
   ready: undefined,
   unacknowledged: undefined,
   retries: undefined,
+  oldestRetry: undefined,
   lastTransfer: undefined,
   details: undefined,
 } as const;
@@ -128,6 +132,15 @@ function heldOf({ details }: Row): readonly HeldHost[] {
 const heldText = ({ host, since, nextProbe }: HeldHost): string =>
   `${host} left alone since ${clockOf(since)}, next try ${clockOf(nextProbe)}`;
 
+/** How long ago, in the largest unit that there is one of. */
+function ageOf(moment: number): string {
+  const seconds = Math.max(0, Math.round((Date.now() - moment) / 1000));
+  const [size, unit] = [[86_400, 'd'] as const, [3600, 'h'] as const, [60, 'min'] as const].find(
+    ([length]) => seconds >= length,
+  ) ?? [1, 's'];
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
 const clockOf = (moment: number): string => new Date(moment).toISOString().slice(11, 19);
 
 const cellsOf = (row: Row): readonly string[] => {
@@ -140,7 +153,12 @@ const cellsOf = (row: Row): readonly string[] => {
     row.unacknowledged === undefined ? '-' : String(row.unacknowledged),
     row.retries === undefined ? '-' : String(row.retries),
     dateOf(row.lastTransfer)?.slice(0, 19).replace('T', ' ') ?? '-',
-    [...(total === undefined ? [] : [describeBalance(total)]), row.reason, ...heldOf(row).map(heldText)]
+    [
+      ...(total === undefined ? [] : [describeBalance(total)]),
+      row.reason,
+      ...(row.oldestRetry === undefined ? [] : [`oldest retry failing for ${ageOf(row.oldestRetry)}`]),
+      ...heldOf(row).map(heldText),
+    ]
       .filter((text) => text !== '')
       .join('; '),
   ];
@@ -204,6 +222,7 @@ const plain = (row: Row): Record<string, unknown> => ({
   ready: row.ready ?? null,
   unacknowledged: row.unacknowledged ?? null,
   retries: row.retries ?? null,
+  oldest_retry: dateOf(row.oldestRetry) ?? null,
   last_transfer: dateOf(row.lastTransfer) ?? null,
   balance: numbersOf(totalOf(row), row.retries),
   differences: differencesOf(row),

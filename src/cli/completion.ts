@@ -2,6 +2,7 @@ import yargs from 'yargs';
 import type { ComponentFacts } from '../config/components.js';
 import { listConfigurations } from '../config/directories.js';
 import { findOption } from '../config/options/index.js';
+import { retryDeeds, retryFlags } from '../action/retry-words.js';
 import type { Host } from '../process/host.js';
 import { baseDirectories } from '../process/order.js';
 import { actionsOf, shownRows } from './help.js';
@@ -45,11 +46,18 @@ export function candidates(
   const typed = words.at(-1) ?? '';
   const before = words.slice(0, -1);
   const previous = before.at(-1) ?? '';
-  const all = typed.startsWith('-') ? options(facts) : names(previous, before, facts, host);
+  const all = typed.startsWith('-') ? options(facts, before) : names(previous, before, facts, host);
   return all.filter(({ word }) => word.startsWith(typed));
 }
 
-const options = (facts: ComponentFacts): readonly Candidate[] => [
+/** Words that only the retry list has. */
+const retryOptions: readonly Candidate[] = Object.entries(retryFlags).map(([name, [, meaning]]) => ({
+  word: `--${name}`,
+  meaning,
+}));
+
+const options = (facts: ComponentFacts, before: readonly string[]): readonly Candidate[] => [
+  ...(isAboutRetries(facts, before) ? retryOptions : []),
   ...shownRows(facts).map(({ name, row }) => ({ word: `--${name}`, meaning: row.help })),
   { word: '--help', meaning: 'Show help.' },
   { word: '--version', meaning: 'Show the version.' },
@@ -68,12 +76,18 @@ function names(
       meaning: kind,
     }));
   if (/^--?(c|config)$/.test(previous)) return configurations();
+  if (isAboutRetries(facts, before) && takesRetryValue(previous)) return [];
   if (previous.startsWith('-') && valueFollows(previous)) return values(previous);
   const hasAction = before.some((word) => actionsOf(facts).some(({ name }) => name === word));
+  if (previous === 'retry' && hasAction)
+    return Object.entries(retryDeeds).map(([word, meaning]) => ({ word, meaning }));
   if (hasAction) return facts.takesPaths ? [] : configurations();
   if (facts.takesPaths) return [];
   return actionsOf(facts).map(({ name, summary }) => ({ word: name, meaning: summary }));
 }
+
+const isAboutRetries = (facts: ComponentFacts, before: readonly string[]): boolean =>
+  before.includes('retry') && actionsOf(facts).some(({ name }) => name === 'retry');
 
 const optionOf = (word: string): ReturnType<typeof findOption> => findOption(word.replace(/^-+/, ''));
 
@@ -81,6 +95,10 @@ const valueFollows = (word: string): boolean => {
   const found = optionOf(word);
   return found !== undefined && found.row.type.words !== 'optional';
 };
+
+/** `--match` and its like, whose values nobody knows beforehand. */
+const takesRetryValue = (word: string): boolean =>
+  Object.entries(retryFlags).some(([name, [value]]) => word === `--${name}` && value !== undefined);
 
 /** A few types have a known set of words. */
 function values(word: string): readonly Candidate[] {

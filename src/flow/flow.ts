@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import { FatalError, messageOf } from '../errors.js';
+import { FatalError, messageOf, PermanentError, type RetryableError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { createCounter } from './balance.js';
 import { createLanes } from './lanes.js';
@@ -164,6 +164,11 @@ async function settle<S>(
         logger.error(`${settler.name}: could not hand an item back: ${messageOf(thrown)}`);
         continue;
       }
+      if (thrown instanceof PermanentError && final.kind === 'failed') {
+        // It can never be kept: handed back, it would come again and again.
+        final = { kind: 'refused', error: unkeepable(thrown, final.error) };
+        continue;
+      }
       if (!abort.aborted) {
         logger.error(`${settler.name}: could not settle an item, it is handed back: ${messageOf(thrown)}`);
         await pause(SETTLING_FAULT_PAUSE, undefined, { signal: abort }).catch(() => undefined);
@@ -178,6 +183,13 @@ async function settle<S>(
   }
   return final;
 }
+
+const unkeepable = (why: PermanentError, failure: RetryableError): PermanentError =>
+  new PermanentError(
+    why.code,
+    `${messageOf(failure)}; it cannot be kept to be tried again: ${messageOf(why)}`,
+    { cause: why },
+  );
 
 /** A stop begins the grace; one whose reason is fatal, whether first or later, ends it. */
 function startGrace(

@@ -96,7 +96,7 @@ export async function runForeground(
   };
   try {
     await once();
-    return { balance: addBalances(balances), waiting: (await waitingIn(open)) ?? 0 };
+    return { balance: addBalances(balances), waiting: (await waitingIn(open)).retries ?? 0 };
   } finally {
     await open.close();
   }
@@ -176,7 +176,7 @@ async function statusOf(
     pid: process.pid,
     started,
     trouble: open.trouble(),
-    retries: await waitingIn(open),
+    ...(await waitingIn(open)),
     earlier: addBalances(earlier),
     instances: [
       { number: 0, state: 'running', reason: '', pid: process.pid, since: started, restarts: 0, report },

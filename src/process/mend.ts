@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FatalError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { Owner } from '../store/owner.js';
+import type { ConfigurationStatus } from './status.js';
 
 /** Milliseconds between two attempts to open the store again, and between two lines about it. */
 const TRY_EVERY = 2000;
@@ -11,12 +12,15 @@ const SAY_EVERY = 60_000;
 export const troubleOf = (owner: Pick<Owner, 'failed'>): string =>
   `state directory cannot be written: ${messageOf(owner.failed.reason)}`;
 
-/** Entries of the retry list; undefined while the store cannot be used. */
-export async function waitingIn(owner: Pick<Owner, 'store'> | undefined): Promise<number | undefined> {
+/** What waits to be tried again; nothing while the store cannot be used. */
+export async function waitingIn(
+  owner: Pick<Owner, 'store'> | undefined,
+): Promise<Pick<ConfigurationStatus, 'retries' | 'oldestRetry'>> {
   try {
-    return (await owner?.store.retries.size())?.waiting;
+    const size = await owner?.store.retries.size();
+    return { retries: size?.waiting, oldestRetry: size?.oldest };
   } catch (thrown) {
-    if (thrown instanceof FatalError) return undefined;
+    if (thrown instanceof FatalError) return {};
     throw thrown;
   }
 }

@@ -54,6 +54,8 @@ export interface ConfigurationStatus {
   readonly trouble?: string | undefined;
   /** Entries of the retry list; undefined while nobody can look. */
   readonly retries?: number | undefined;
+  /** Of the one that has been waiting longest, its first failure, in milliseconds since 1970. */
+  readonly oldestRetry?: number | undefined;
   /** Of the instance processes that have ended since the start. */
   readonly earlier: Balance;
   readonly instances: readonly InstanceStatus[];

@@ -186,7 +186,7 @@ function handlersOf(
       pid: process.pid,
       started,
       trouble: trouble(),
-      retries: await waitingIn(ownerOf()),
+      ...(await waitingIn(ownerOf())),
       earlier: crew.earlier(),
       instances: crew.status(),
     }),

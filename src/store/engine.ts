@@ -32,7 +32,7 @@ export interface Engine {
   readonly close: () => Promise<void>;
 }
 
-/** First byte of every key: whose it is. The letters are the format on disk; never reuse one, nor 0x6c. */
+/** First byte of every key: whose it is. The letters are the format on disk; never reuse one, nor 0x55, 0x57, 0x6c. */
 export const table = {
   /** Classes of lifetime in use by the duplicates. */
   lifetime: 0x63,
@@ -42,15 +42,12 @@ export const table = {
   seenOfPath: 0x66,
   /** Newest instant of a path, by hour of writing. */
   newest: 0x6e,
-  /** Retries: message, state, order by due time, due ones by id, by path, how many of a path. */
+  /** Retries: as they came, what has changed since, order by due time, due ones by id, by path. */
   retry: 0x52,
   retryState: 0x53,
   retryDue: 0x44,
   retryReady: 0x59,
   retryOfPath: 0x42,
-  retryPath: 0x57,
-  /** Why a retry is ended instead of tried: superseded when empty, else what the operator said. */
-  retryEnded: 0x55,
   /** Id of the retry that is this message. */
   retryTwin: 0x4d,
   /** How many, and the last id. */

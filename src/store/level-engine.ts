@@ -14,7 +14,7 @@ interface Batch {
 const newBatch = (): Batch => ({ changes: new Map(), done: deferred<undefined>() });
 
 /** Keeps blocks read lately; the memory of a store is about this, twice the write buffer, and the batches. */
-const cacheSize = 16 * 1024 * 1024;
+const cacheSize = 4 * 1024 * 1024;
 /** Entries that a scan reads at once: few at first, because most look only at the head. */
 const scanSteps = { first: 8, most: 256 };
 

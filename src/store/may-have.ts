@@ -1,4 +1,4 @@
-import { endOf, type Engine } from './engine.js';
+import { endOf, hashLength, type Engine } from './engine.js';
 
 /**
  * Tells without asking the engine that a table has nothing for a hash: most questions about a path are about one that
@@ -43,4 +43,28 @@ export async function mayHaveOf(engine: Engine, prefix: Buffer): Promise<MayHave
     return unknown;
   }
   return knownInFull();
+}
+
+/**
+ * Knows a table whose keys are `prefix`, then a hash. What is in it already is read beside the work, beginning with
+ * the first question; until that is through, it may have anything.
+ */
+export async function learningOf(engine: Engine, prefix: Buffer): Promise<MayHave> {
+  const known = knownInFull();
+  let isLearnt = (await mayHaveOf(engine, prefix)) !== unknown;
+  let isLearning = isLearnt;
+  const learn = async (): Promise<void> => {
+    isLearning = true;
+    for await (const [key] of engine.scan(prefix, endOf(prefix)))
+      known.note(key.subarray(prefix.length, prefix.length + hashLength));
+    isLearnt = true;
+  };
+  return {
+    note: known.note,
+    mayHave: (hash) => {
+      // It ends early when the store is closed, or cannot be read: then every question goes to the files.
+      if (!isLearning) learn().catch(() => undefined);
+      return !isLearnt || known.mayHave(hash);
+    },
+  };
 }

@@ -1,6 +1,6 @@
 import { PermanentError } from '../errors.js';
 import { isRecord } from './frames.js';
-import type { Retry, ReviewRequest, Store } from './store.js';
+import type { Retry, RetryIdentity, ReviewRequest, Store } from './store.js';
 
 /** What a client may ask of a store over the socket, by name. */
 export type Operation = (store: Store, args: readonly unknown[], signal: AbortSignal) => Promise<unknown>;
@@ -30,7 +30,7 @@ function texts(value: unknown): readonly string[] {
   return value.map(text);
 }
 
-function retry(value: unknown): Omit<Retry, 'id'> {
+function identity(value: unknown): RetryIdentity {
   if (!isRecord(value) || !isRecord(value['headers'])) throw refused('retry');
   const headers = Object.fromEntries(
     Object.entries(value['headers']).map(([name, header]) => [name, text(header)]),
@@ -40,6 +40,13 @@ function retry(value: unknown): Omit<Retry, 'id'> {
     topic: text(value['topic']),
     headers,
     body: text(value['body']),
+  };
+}
+
+function retry(value: unknown): Omit<Retry, 'id'> {
+  if (!isRecord(value)) throw refused('retry');
+  return {
+    ...identity(value),
     contentType: optionalText(value['contentType']),
     paths: texts(value['paths']),
     instant: number(value['instant']),
@@ -84,6 +91,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ['confirm', async ({ paths }, [list]) => paths.confirm(texts(list))],
   ['leave', async ({ paths }, [list]) => paths.leave(texts(list))],
   ['add', async ({ retries }, [added, notBefore]) => retries.add(retry(added), number(notBefore))],
+  ['ended', async ({ retries }, [message]) => retries.ended(identity(message))],
   ['take', async ({ retries }, [limit]) => retries.take(number(limit))],
   ['done', async ({ retries }, [id]) => retries.done(text(id))],
   [

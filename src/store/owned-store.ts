@@ -3,7 +3,7 @@ import { silentLogger, type Logger } from '../logger.js';
 import type { Client } from './client.js';
 import { table, type Engine } from './engine.js';
 import { type Leftovers, noLeftovers } from './leftovers.js';
-import { mayHaveOf } from './may-have.js';
+import { learningOf } from './may-have.js';
 import { newestInstants } from './newest.js';
 import { openPaths } from './paths.js';
 import { openRetries } from './retry-list.js';
@@ -98,6 +98,7 @@ function guarded({ seen, paths, retries, close }: Store, check: () => void): Sto
     paths: { enter: checked(paths.enter), confirm: checked(paths.confirm), leave: checked(paths.leave) },
     retries: {
       add: checked(retries.add),
+      ended: checked(retries.ended),
       take: checked(retries.take),
       done: checked(retries.done),
       again: checked(retries.again),
@@ -120,7 +121,7 @@ export async function openOwnedStore(
   const retryTtl = options.retryTtl ?? twoDays;
   const seen = await openSeen(engine, now);
   const newest = await newestInstants(engine, now);
-  const waitingPaths = await mayHaveOf(engine, Buffer.from([table.retryPath]));
+  const waitingPaths = await learningOf(engine, Buffer.from([table.retryOfPath]));
   const retries = openRetries({
     engine,
     now,

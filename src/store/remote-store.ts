@@ -82,6 +82,7 @@ export async function connectStore(directory: string, options: ConnectOptions = 
     },
     retries: {
       add: async (retry, notBefore) => tell('add', retry, notBefore),
+      ended: async (message) => tell('ended', message),
       take: async (limit) => {
         const taken = (await link.request('take', [limit])) as readonly DueRetry[];
         return taken.map(withAbsent);

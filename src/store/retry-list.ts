@@ -1,15 +1,5 @@
 import type { Client } from './client.js';
-import {
-  clipped,
-  hashOf,
-  keyOf,
-  nothing,
-  numberKey,
-  numberValue,
-  readNumber,
-  table,
-  type Engine,
-} from './engine.js';
+import { clipped, hashOf, keyOf, numberKey, numberValue, readNumber, table, type Engine } from './engine.js';
 import type { NewestInstants } from './newest.js';
 import type { WaitingRetries } from './paths.js';
 import { ordered } from './retry-order.js';
@@ -17,16 +7,16 @@ import type { MayHave } from './may-have.js';
 import { retryPaths } from './retry-paths.js';
 import { atOnce, retryPlaces, type Candidate } from './retry-places.js';
 import {
-  decodeMessage,
-  decodeState,
-  encodeMessage,
+  decodeEntry,
+  encodeEntry,
   encodeState,
   messageHash,
+  type RetryEntry,
   type RetryMessage,
   type RetryState,
 } from './retry-record.js';
 import { reviewer } from './retry-review.js';
-import type { DueRetry, RetryList, RetryOrder } from './store.js';
+import type { DueRetry, Retry, RetryList, RetryOrder } from './store.js';
 
 /** The retry list as its owner keeps it. */
 export interface OwnedRetries extends WaitingRetries {
@@ -84,19 +74,26 @@ function tally(engine: Engine) {
 }
 
 /**
- * Every entry is a message (written once), a small state, and its place. Leases live in memory: they end with their
- * client, and all clients end with the owner. An entry keeps its place while leased, so there is no moment at which a
- * kill could lose it; and all that belongs to one change is written in one batch.
+ * Every entry is a message with its first state (written once), what has changed of that, and its place. Leases live
+ * in memory: they end with their client, and all clients end with the owner. An entry keeps its place while leased, so
+ * there is no moment at which a kill could lose it; and all that belongs to one change is written in one batch.
  */
 export function openRetries(parts: RetryParts): OwnedRetries {
   const { engine, now, retryTtl, order, newest, waitingPaths } = parts;
   const total = tally(engine);
-  const states = ordered(engine, table.retryState);
-  const byPath = retryPaths(engine, waitingPaths);
+  const entries = ordered(engine, table.retry);
   const leases = new Map<string, Lease>();
   const gone = new WeakSet<Client>();
-  const stateOf = (id: Buffer): RetryState | undefined =>
-    decodeState(engine.get(keyOf(table.retryState, id)));
+  const entryOf = (id: Buffer): RetryEntry | undefined => {
+    const bytes = engine.get(keyOf(table.retry, id));
+    return bytes && decodeEntry(bytes, engine.get(keyOf(table.retryState, id)));
+  };
+  const setState = (id: Buffer, state: RetryState): void =>
+    engine.put(keyOf(table.retryState, id), encodeState(state));
+  const byPath = retryPaths(engine, waitingPaths, (id) => {
+    const entry = entryOf(id);
+    if (entry !== undefined) setState(id, { ...entry.state, ended: '' });
+  });
   const isOld = ({ firstFailure }: Pick<RetryState, 'firstFailure'>): boolean =>
     now() - firstFailure >= retryTtl;
   const places = retryPlaces({
@@ -104,21 +101,18 @@ export function openRetries(parts: RetryParts): OwnedRetries {
     now,
     order,
     isLeased: (id) => leases.has(textOf(id)),
-    isExpired: (id) => isOld(stateOf(id) ?? { firstFailure: -Infinity }),
+    isExpired: (id) => isOld(entryOf(id)?.state ?? { firstFailure: -Infinity }),
   });
 
   const dueOf = (notBefore: number, firstFailure: number): number =>
     Math.min(Number.isNaN(notBefore) ? now() : notBefore, firstFailure + retryTtl);
-  const endedBy = (id: Buffer): Buffer | undefined => engine.get(keyOf(table.retryEnded, id));
-
-  const put = (id: Buffer, state: RetryState): void => {
-    states.put(keyOf(table.retryState, id), encodeState(state));
-    places.put(state.due, id);
-  };
 
   const remove = (id: Buffer, place: Buffer, message: RetryMessage | undefined): void => {
     places.remove(place);
-    for (const letter of [table.retry, table.retryState, table.retryEnded]) engine.remove(keyOf(letter, id));
+    entries.remove(keyOf(table.retry, id));
+    // What is removed costs as much as what is written: most have none.
+    const state = keyOf(table.retryState, id);
+    if (engine.get(state) !== undefined) engine.remove(state);
     if (message !== undefined) engine.remove(keyOf(table.retryTwin, messageHash(message)));
     for (const path of message?.paths ?? []) byPath.remove(hashOf(path), id);
     total.less();
@@ -127,33 +121,30 @@ export function openRetries(parts: RetryParts): OwnedRetries {
   /** A state with another time, in its new place. */
   const move = (id: Buffer, place: Buffer, state: RetryState): void => {
     places.remove(place);
-    put(id, state);
+    setState(id, state);
+    places.put(state.due, id);
   };
 
-  const whole = (id: Buffer, message: RetryMessage, state: RetryState): DueRetry => {
-    const ended = endedBy(id);
-    return {
-      ...message,
-      id: textOf(id),
-      firstFailure: state.firstFailure,
-      tries: state.tries,
-      reason: state.reason,
-      expired: isOld(state),
-      superseded: ended?.length === 0,
-      dropped: ended === undefined || ended.length === 0 ? undefined : ended.toString('utf8'),
-    };
-  };
+  const whole = (id: Buffer, { message, state }: RetryEntry): DueRetry => ({
+    ...message,
+    id: textOf(id),
+    firstFailure: state.firstFailure,
+    tries: state.tries,
+    reason: state.reason,
+    expired: isOld(state),
+    superseded: state.ended === '',
+    dropped: state.ended === '' ? undefined : state.ended,
+  });
 
   /** Leases an entry; undefined for a damaged one: nobody could work on it, and it would be met again for ever. */
   const lease = (client: Client, { id, place }: Candidate): DueRetry | undefined => {
-    const message = decodeMessage(engine.get(keyOf(table.retry, id)));
-    const state = stateOf(id);
-    if (message === undefined || state === undefined) {
-      remove(id, place, message);
+    const entry = entryOf(id);
+    if (entry === undefined) {
+      remove(id, place, undefined);
       return undefined;
     }
-    leases.set(textOf(id), { client, place, message });
-    return whole(id, message, state);
+    leases.set(textOf(id), { client, place, message: entry.message });
+    return whole(id, entry);
   };
 
   const take = async (client: Client, limit: number): Promise<readonly DueRetry[]> => {
@@ -183,39 +174,50 @@ export function openRetries(parts: RetryParts): OwnedRetries {
 
   /** One more failure of an entry. What was dropped meanwhile waits no longer. */
   const failedAgain = (id: Buffer, place: Buffer, notBefore: number, reason: string): void => {
-    const state = stateOf(id);
+    const state = entryOf(id)?.state;
     if (state === undefined) return;
-    const isDropped = (endedBy(id)?.length ?? 0) > 0;
+    const isDropped = (state.ended ?? '') !== '';
     const due = isDropped ? atOnce : dueOf(notBefore, state.firstFailure);
     move(id, place, { ...state, due, tries: state.tries + 1, reason });
   };
 
   /** The entry that is this message; what stands in nobody's list any more is none. */
-  const twinOf = (hash: Buffer): { readonly id: Buffer; readonly state: RetryState } | undefined => {
+  const twinOf = (hash: Buffer): (RetryEntry & { readonly id: Buffer }) | undefined => {
     const id = engine.get(keyOf(table.retryTwin, hash));
-    const state = id && stateOf(id);
-    return id === undefined || state === undefined ? undefined : { id, state };
+    const entry = id && entryOf(id);
+    return id === undefined || entry === undefined ? undefined : { ...entry, id };
+  };
+
+  const addNew = (
+    { tries, reason, firstFailure, ...message }: Omit<Retry, 'id'>,
+    hash: Buffer,
+    notBefore: number,
+  ): void => {
+    const id = total.next();
+    const instant = clipped(message.instant, now());
+    const paths = [...new Set(message.paths)].map(hashOf);
+    const ended = paths.some((path) => newest.hasNewer(path, instant)) ? '' : undefined;
+    const state = { due: dueOf(notBefore, firstFailure), tries, firstFailure, reason, ended };
+    entries.put(keyOf(table.retry, id), encodeEntry({ message: { ...message, instant }, state }));
+    engine.put(keyOf(table.retryTwin, hash), id);
+    places.put(state.due, id);
+    if (ended === undefined) for (const path of paths) byPath.put(path, id, instant);
   };
 
   const of = (client: Client): RetryList => ({
-    add: async ({ tries, reason, ...message }, notBefore) => {
-      const hash = messageHash(message);
+    add: async (retry, notBefore) => {
+      const hash = messageHash(retry);
       const twin = twinOf(hash);
-      if (twin === undefined) {
-        const id = total.next();
-        const instant = clipped(message.instant, now());
-        engine.put(keyOf(table.retry, id), encodeMessage({ ...message, instant }));
-        engine.put(keyOf(table.retryTwin, hash), id);
-        const { firstFailure } = message;
-        put(id, { due: dueOf(notBefore, firstFailure), tries, firstFailure, reason });
-        const paths = [...new Set(message.paths)].map(hashOf);
-        if (paths.some((path) => newest.hasNewer(path, instant)))
-          engine.put(keyOf(table.retryEnded, id), nothing);
-        else for (const path of paths) byPath.put(path, id, instant);
-      } else if (!leases.has(textOf(twin.id))) {
-        // One in hand is decided about by whoever has it.
-        failedAgain(twin.id, places.find(twin.state.due, twin.id), notBefore, reason);
-      }
+      if (twin === undefined) addNew(retry, hash, notBefore);
+      // One in hand is decided about by whoever has it.
+      else if (!leases.has(textOf(twin.id)))
+        failedAgain(twin.id, places.find(twin.state.due, twin.id), notBefore, retry.reason);
+      await engine.written();
+    },
+    ended: async (message) => {
+      const twin = twinOf(messageHash(message));
+      if (twin === undefined || leases.has(textOf(twin.id))) return;
+      remove(twin.id, places.find(twin.state.due, twin.id), twin.message);
       await engine.written();
     },
     take: async (limit) => take(client, limit),
@@ -236,12 +238,12 @@ export function openRetries(parts: RetryParts): OwnedRetries {
       let nextDue: number | undefined;
       for await (const { id } of places.all()) {
         if (leases.has(textOf(id))) continue;
-        nextDue = stateOf(id)?.due;
+        nextDue = entryOf(id)?.state.due;
         break;
       }
       let oldest: number | undefined;
-      for await (const key of states.upwards()) {
-        oldest = decodeState(engine.get(key))?.firstFailure;
+      for await (const key of entries.upwards()) {
+        oldest = entryOf(key.subarray(1))?.state.firstFailure;
         break;
       }
       return { waiting: total.count(), nextDue, oldest };
@@ -249,11 +251,12 @@ export function openRetries(parts: RetryParts): OwnedRetries {
     review: reviewer({
       engine,
       now,
-      states,
+      entries,
       whole,
-      /** Gives an entry another time. One in hand keeps its place, and gets the time when it comes back. */
-      reschedule: (id, state, due) => {
-        if (!leases.has(textOf(id))) move(id, places.find(state.due, id), { ...state, due });
+      change: (id, state, due) => {
+        // One in hand keeps its place, and gets the time when it comes back.
+        if (leases.has(textOf(id))) setState(id, state);
+        else move(id, places.find(state.due, id), { ...state, due });
       },
     }),
   });

@@ -3,16 +3,17 @@ import { decodeRelPath } from '../message/rel-path.js';
 import { endOf, keyOf, table, type Engine } from './engine.js';
 import type { Ordered } from './retry-order.js';
 import { atOnce } from './retry-places.js';
-import { decodeMessage, decodeState, type RetryMessage, type RetryState } from './retry-record.js';
+import { decodeEntry, type RetryEntry, type RetryMessage, type RetryState } from './retry-record.js';
 import type { DueRetry, RetryFilter, RetryList, ReviewedRetry } from './store.js';
 import { matchesWildcard } from './wildcard.js';
 
 export interface ReviewParts {
   readonly engine: Engine;
   readonly now: () => number;
-  readonly states: Pick<Ordered, 'upwards'>;
-  readonly whole: (id: Buffer, message: RetryMessage, state: RetryState) => DueRetry;
-  readonly reschedule: (id: Buffer, state: RetryState, due: number) => void;
+  readonly entries: Pick<Ordered, 'upwards'>;
+  readonly whole: (id: Buffer, entry: RetryEntry) => DueRetry;
+  /** Gives an entry another state; `due` is the time for it, unless it is in somebody's hand. */
+  readonly change: (id: Buffer, state: RetryState, due: number) => void;
 }
 
 /** What one step looks at: little enough that nobody who waits for the store notices. */
@@ -42,7 +43,7 @@ const pathsOf = (message: RetryMessage, relPath: string | undefined): readonly s
   ];
 };
 
-function matches(filter: RetryFilter, message: RetryMessage, state: RetryState): boolean {
+function matches(filter: RetryFilter, { message, state }: RetryEntry): boolean {
   const { path, host, failingSince } = filter;
   if (failingSince !== undefined && state.firstFailure > failingSince) return false;
   if (path === undefined && host === undefined) return true;
@@ -52,23 +53,22 @@ function matches(filter: RetryFilter, message: RetryMessage, state: RetryState):
 }
 
 /** Looks through the list in the order of adding, a bounded step at a time. */
-export function reviewer({ engine, now, states, whole, reschedule }: ReviewParts): RetryList['review'] {
+export function reviewer({ engine, now, entries: all, whole, change }: ReviewParts): RetryList['review'] {
   const drop = (id: Buffer, state: RetryState, text: string): void => {
-    engine.put(keyOf(table.retryEnded, id), Buffer.from(text));
-    if (state.due !== atOnce) reschedule(id, state, atOnce);
+    change(id, { ...state, ended: text }, atOnce);
   };
   const requeue = (id: Buffer, state: RetryState): void => {
-    const ended = keyOf(table.retryEnded, id);
     // What is superseded stays so: a newer state of its file was there.
-    if ((engine.get(ended)?.length ?? 0) > 0) engine.remove(ended);
-    if (state.due > now() || state.due === atOnce) reschedule(id, state, now());
+    const isDropped = (state.ended ?? '') !== '';
+    const due = state.due > now() || state.due === atOnce ? now() : state.due;
+    if (isDropped || due !== state.due) change(id, isDropped ? { ...state, ended: undefined } : state, due);
   };
 
   /** The key behind which to go on; at the beginning, the low end of the table, whose tombstones are known. */
   const startOf = async (after: string | undefined): Promise<Buffer | undefined> => {
     if (after !== undefined)
       return Buffer.concat([keyOf(table.retry, Buffer.from(after, 'hex')), Buffer.alloc(1)]);
-    for await (const key of states.upwards()) return keyOf(table.retry, key.subarray(1));
+    for await (const key of all.upwards()) return key;
     return undefined;
   };
 
@@ -89,12 +89,13 @@ export function reviewer({ engine, now, states, whole, reschedule }: ReviewParts
       examined += 1;
       bytes += value.length;
       next = id.toString('hex');
-      const message = decodeMessage(value);
-      const state = decodeState(engine.get(keyOf(table.retryState, id)));
-      if (message === undefined || state === undefined || !matches(filter, message, state)) continue;
+      // Settled meanwhile.
+      if (engine.get(key) === undefined) continue;
+      const entry = decodeEntry(value, engine.get(keyOf(table.retryState, id)));
+      if (entry === undefined || !matches(filter, entry)) continue;
+      const { message, state } = entry;
       matched += 1;
-      if (deed === 'look')
-        entries.push({ ...whole(id, message, state), due: state.due, ...announced(message) });
+      if (deed === 'look') entries.push({ ...whole(id, entry), due: state.due, ...announced(message) });
       else if (deed === 'drop') drop(id, state, text ?? 'dropped by the operator');
       else requeue(id, state);
     }

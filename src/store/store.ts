@@ -81,6 +81,9 @@ export interface Retry {
   readonly reason: string;
 }
 
+/** What a message is known by when it is delivered again. */
+export type RetryIdentity = Pick<Retry, 'exchange' | 'topic' | 'headers' | 'body'>;
+
 /** A retry handed out: it is leased to us until done or again, or until our process dies. */
 export interface DueRetry extends Retry {
   /** Older than `retry_ttl`: to be settled for good, not tried. */
@@ -150,6 +153,11 @@ export interface RetryList {
    * entry but one more failure of the first: the broker delivers again what could not be acknowledged.
    */
   readonly add: (retry: Omit<Retry, 'id'>, notBefore: number) => Promise<void>;
+  /**
+   * The message came once more and has found its end: its entry, if there is one that nobody has in hand, is forgotten.
+   * Durable when it resolves.
+   */
+  readonly ended: (message: RetryIdentity) => Promise<void>;
   /** At most `limit` entries that are due now, leased to the caller, in the order of the list. */
   readonly take: (limit: number) => Promise<readonly DueRetry[]>;
   /** Settled for good: forgotten. Without effect, like the two below, on what is not leased to the caller. */

@@ -234,6 +234,37 @@ describe('flow', () => {
     expect(flow.balance().handedBack).toBe(1);
   });
 
+  it('refuses what failed and can never be kept, with both reasons', async () => {
+    const end = recorder();
+    const keeping: Settler<Job> = {
+      name: 'keeping',
+      settle: async () => {
+        throw new PermanentError(413, 'its headers are too long');
+      },
+    };
+    const flow = from(list(jobs(1)), pace, silentLogger)
+      .to(
+        stage(async () => {
+          throw new RetryableError('answered 503');
+        }),
+      )
+      .settling(keeping, end);
+    await flow.run(new AbortController().signal);
+    expect(end.ends).toMatchObject([
+      [
+        {},
+        {
+          kind: 'refused',
+          error: {
+            code: 413,
+            message: 'answered 503; it cannot be kept to be tried again: its headers are too long',
+          },
+        },
+      ],
+    ]);
+    expect(flow.balance()).toMatchObject({ taken: 1, refused: 1, failed: 0, handedBack: 0 });
+  });
+
   it('gives no grace when the reason of the stop is fatal, and begins no further stage', async () => {
     const stop = new AbortController();
     const end = recorder();

@@ -264,5 +264,9 @@ describe('the words of the command line', () => {
     expect(await ask('start', 'sec')).toEqual(['secret']);
     expect(await ask('--post_br')).toEqual(['--post_broker']);
     expect(await ask('--tls_rigour', 'l')).toEqual(['lax']);
+    expect(await ask('retry', '')).toEqual(['list', 'requeue', 'drop', 'export']);
+    expect(await ask('retry', 'drop', 'sec')).toEqual(['secret']);
+    expect(await ask('retry', 'drop', 'secret', '--ol')).toEqual(['--older']);
+    expect(await ask('start', 'secret', '--ol')).toEqual(['']);
   });
 });

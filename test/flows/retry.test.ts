@@ -86,6 +86,19 @@ describe('sr_subscribe retry', () => {
     expect(await answer('list', 'dd', '--from', 'elsewhere')).toMatchObject({ matched: 0, entries: [] });
   });
 
+  it('is as old as its oldest entry, says status', async () => {
+    await waiting(['one', 'two', 'three']);
+    await home.run('sr_subscribe', ['start', 'dd']);
+    const { stdout } = await home.run('sr_subscribe', ['status', 'dd', '--json']);
+    const [row] = JSON.parse(stdout) as { retries: number; oldest_retry: string }[];
+    expect(row?.retries).toBe(3);
+    const age = Date.now() - Date.parse(row?.oldest_retry ?? '');
+    expect(age).toBeGreaterThanOrEqual(180_000);
+    expect((await home.run('sr_subscribe', ['status', 'dd'])).stdout).toMatch(
+      /oldest retry failing for \d+ min/,
+    );
+  });
+
   it('exports every message whole, and removes none', async () => {
     await waiting(['one', 'two']);
     const { stdout } = await home.run('sr_subscribe', ['retry', 'export', 'dd']);

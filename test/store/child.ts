@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { openLevelStore } from '../../src/store/level-store.js';
@@ -102,5 +103,53 @@ async function hold(): Promise<void> {
   store.lost.addEventListener('abort', () => say('lost'));
 }
 
-const roles: Readonly<Record<string, () => Promise<void>>> = { own, write, contend, hold };
+/** Fills a retry list, opens it again, and works it off, saying what that took. */
+async function many(): Promise<void> {
+  const entries = Number(extra);
+  const measure = (what: string, done: number): void => {
+    // What is no longer needed is no memory that the list takes.
+    globalThis.gc?.();
+    const { user, system } = process.cpuUsage();
+    const own = Number(/^Anonymous:\s+(\d+) kB/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'))?.[1]);
+    const { rss } = process.memoryUsage();
+    const cpu = (user + system) / 1e6;
+    say(
+      `${what} ${JSON.stringify({ entries: done, own: own * 1024, rss, cpu, seconds: performance.now() / 1000 })}`,
+    );
+  };
+  const open = async () => {
+    const owned = await openLevelStore(directory, { now: () => 2_000_000 });
+    if (owned === undefined) throw new Error('locked');
+    return { owned, retries: owned.join('test').retries };
+  };
+  const first = await open();
+  for (let n = 0; n < entries; n += 100) {
+    const some = Array.from({ length: 100 }, (_, k) => ({
+      ...retryOf(String(n + k)),
+      firstFailure: 1_000_000,
+    }));
+    await Promise.all(some.map((retry, k) => first.retries.add(retry, 1_000_000 + ((n + k) % 1000))));
+    if ((n + 100) % (entries / 5) === 0) measure('added', n + 100);
+  }
+  await first.owned.close();
+  measure('closed', entries);
+  const { owned, retries } = await open();
+  measure(`reopened, ${(await retries.size()).waiting} waiting`, entries);
+  let done = 0;
+  for (let step = 1; ;) {
+    const taken = await retries.take(50);
+    await Promise.all(taken.map(({ id }) => retries.done(id)));
+    done += taken.length;
+    if (done >= (step * entries) / 5 || taken.length === 0) {
+      measure('drained', done);
+      step += 1;
+    }
+    if (taken.length === 0) break;
+  }
+  const { waiting } = await retries.size();
+  await owned.close();
+  say(`left ${waiting}`);
+}
+
+const roles: Readonly<Record<string, () => Promise<void>>> = { own, write, contend, hold, many };
 await roles[role ?? '']?.();

@@ -92,7 +92,7 @@ export async function compiled(): Promise<Compiled> {
   const program = join(into, 'test', 'store', 'child.js');
   return {
     start: (role, ...args) => {
-      const child = spawn(process.execPath, [program, role, ...args], {
+      const child = spawn(process.execPath, ['--expose-gc', program, role, ...args], {
         stdio: ['pipe', 'pipe', 'inherit'],
       });
       return follow(child);

@@ -128,6 +128,20 @@ describe.each(Object.keys(kinds))('the retry list %s', (kind) => {
     expect(await retries.take(5)).toMatchObject([{ tries: 1, reason: 'answered 503' }]);
   });
 
+  it('forgets an entry whose message came once more and ended, unless somebody has it in hand', async () => {
+    const { retries } = await open();
+    for (const name of ['one', 'two', 'three']) await retries.add(retryOf(name), now + 500);
+    await retries.add(retryOf('held'), now);
+    const [held] = await retries.take(1);
+    for (const name of ['one', 'held', 'never there']) await retries.ended(retryOf(name));
+    expect((await retries.size()).waiting).toBe(3);
+    await retries.handBack(held?.id ?? '');
+    now += 500;
+    expect([...namesOf(await retries.take(9))].sort()).toEqual(['held', 'three', 'two']);
+    await retries.add(retryOf('one'), now);
+    expect(await retries.take(9)).toMatchObject([{ tries: 1 }]);
+  });
+
   it('tells its size, when the next is due and since when the oldest fails', async () => {
     const { retries } = await open();
     const oldest = now;
@@ -260,7 +274,9 @@ describe('a retry list on disk', () => {
     });
     const wrong = { deed: 'burn', filter: {}, limit: 1 } as unknown as ReviewRequest;
     await expect(client.retries.review(wrong)).rejects.toMatchObject({ name: 'PermanentError' });
-    expect(namesOf(await client.retries.take(2))).toEqual(['two', 'one']);
+    await client.retries.add(retryOf('three'), now);
+    await client.retries.ended(retryOf('three'));
+    expect(namesOf(await client.retries.take(9))).toEqual(['two', 'one']);
     expect((await client.retries.size()).oldest).toBe(now);
     await client.close();
     await owner?.close();

@@ -1,9 +1,10 @@
+import type { Delivery } from '../../broker/broker.js';
 import type { Placed, Received, Taken } from '../../flow/item.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
 import { stringHeaders } from '../../message/v02.js';
 import { parsePubTime } from '../../message/pub-time.js';
-import type { RetryList } from '../../store/store.js';
+import type { RetryIdentity, RetryList } from '../../store/store.js';
 import { HostHeld } from '../../transport/host-failure.js';
 import { boundedLog } from '../bounded-log.js';
 
@@ -15,7 +16,7 @@ export interface RetryOptions {
 export const retryDelay = (tries: number): number => Math.min(5_000 * 2 ** Math.min(tries, 10), 300_000);
 
 /**
- * Keeps what failed, durably, before it is acknowledged. A retry that failed again waits longer than before, or
+ * Keeps what failed, durably, before it is acknowledged; what is kept and comes again and ends well is kept no longer. A retry that failed again waits longer than before, or
  * until the moment its error names.
  */
 export function retryLater(
@@ -32,7 +33,13 @@ export function retryLater(
     name: 'retry-later',
     stop: failures.flush,
     settle: async (item, outcome) => {
-      if (outcome.kind !== 'failed') return;
+      if (outcome.kind !== 'failed') {
+        const { delivery } = item;
+        // It may wait in the list since we died, or lost the broker, before we could acknowledge it.
+        if (outcome.kind !== 'handed back' && delivery?.redelivered === true)
+          await retries.ended(identityOf(delivery));
+        return;
+      }
       const { error } = outcome;
       const tries = (item.retry?.tries ?? 0) + 1;
       const asked = error.notBefore?.getTime() ?? 0;
@@ -48,15 +55,11 @@ export function retryLater(
         return;
       }
       if (item.delivery === undefined) return;
-      const { exchange, topic, headers, body, contentType } = item.delivery;
       const instant = item.subject && parsePubTime(item.subject.pubTime)?.instant;
       await retries.add(
         {
-          exchange,
-          topic,
-          headers: stringHeaders(headers),
-          body: Buffer.from(body).toString('utf8'),
-          contentType,
+          ...identityOf(item.delivery),
+          contentType: item.delivery.contentType,
           paths: pathsOf(item),
           instant: instant ?? item.takenAt,
           firstFailure: options.now(),
@@ -68,6 +71,13 @@ export function retryLater(
     },
   };
 }
+
+const identityOf = ({ exchange, topic, headers, body }: Delivery): RetryIdentity => ({
+  exchange,
+  topic,
+  headers: stringHeaders(headers),
+  body: Buffer.from(body).toString('utf8'),
+});
 
 /** The path by which a newer event finds what waits; none when it failed before it had a place. */
 const pathsOf = ({ target }: Partial<Pick<Placed, 'target'>>): readonly string[] =>
