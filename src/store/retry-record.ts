@@ -53,7 +53,7 @@ function parsed(bytes: Buffer | undefined): unknown {
  */
 export function decodeEntry(bytes: Buffer | undefined, later: Buffer | undefined): RetryEntry | undefined {
   const read = parsed(bytes);
-  const [first, message]: readonly unknown[] = Array.isArray(read) ? read : [];
+  const [first, message]: readonly unknown[] = Array.isArray(read) ? (read as readonly unknown[]) : [];
   if (!isMessage(message)) return undefined;
   const state = later === undefined ? first : parsed(later);
   if (!isState(state)) return undefined;
