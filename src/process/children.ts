@@ -87,7 +87,8 @@ export function createChildren(options: ChildrenOptions): Children {
   };
 
   const begin = (slot: Slot): void => {
-    if (ending) return;
+    // Somebody else, who waited for the end of the same process, may have been quicker.
+    if (ending || slot.process !== undefined) return;
     const child = options.spawn(slot.number);
     slot.process = child;
     slot.heard = now();

@@ -129,6 +129,16 @@ describe('the instances of a configuration', () => {
     expect(started[0]?.signalCode).toBe('SIGKILL');
   });
 
+  it('run once each, however many ask for their replacement at the same time', async () => {
+    const of = make(() => alive + forever, { count: 2 });
+    of.start();
+    await of.settled();
+    await Promise.all([of.replace(1000), of.replace(1000)]);
+    await of.settled();
+    const alives = started.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+    expect(alives.map(({ pid }) => pid).sort()).toEqual(of.status().map(({ pid }) => pid).sort());
+  });
+
   it('are replaced one after the other, and not any more once all is to end', async () => {
     const of = make(() => alive + forever, { count: 2 });
     of.start();
