@@ -35,6 +35,8 @@ const recent = 600_000;
 interface Call {
   readonly probe: boolean;
   readonly begun: number;
+  /** The same by a clock that nobody sets. */
+  readonly since: number;
   /** Raised when it is given up, or when the one who asks is stopped. */
   readonly signal: AbortSignal;
 }
@@ -99,11 +101,14 @@ export function openBreaker(options: BreakerOptions): Breaker {
   };
   const isKnown = (host: Host): boolean => host.lastHeard > now() - recent;
 
-  const heard = (host: Host): void => {
+  const spoke = (host: Host): void => {
     host.lastHeard = now();
     host.lastDone = host.lastHeard;
     host.isSlow = false;
     for (const go of host.hopeful) go();
+  };
+  const heard = (host: Host): void => {
+    spoke(host);
     if (host.state.answered()) logger.info(`${host.name} answers again`);
   };
   const fail = (host: Host, call: Call, error: HostFailure, isOver = false): void => {
@@ -139,7 +144,8 @@ export function openBreaker(options: BreakerOptions): Breaker {
   };
   const enter = async (host: Host, stop: AbortSignal): Promise<Call> => {
     host.lastAsked = now();
-    if (!isKnown(host) && host.waiting.size >= half) await firstWord(host, stop, half, grace, now);
+    if (!isKnown(host) && host.waiting.size >= half)
+      await firstWord(host, stop, grace, () => !isKnown(host) && host.waiting.size >= half);
     const crowded = !isKnown(host) && host.waiting.size >= half;
     const admission = crowded
       ? { held: now() + rules.firstPause * (1 + rules.random()) }
@@ -152,7 +158,12 @@ export function openBreaker(options: BreakerOptions): Breaker {
       });
     }
     const { probe } = admission;
-    const call = { probe, begun: now(), signal: probe ? stop : signalFor(host, stop) };
+    const call = {
+      probe,
+      begun: now(),
+      since: performance.now(),
+      signal: probe ? stop : signalFor(host, stop),
+    };
     host.waiting.add(call);
     if (clock === undefined) {
       clock = setInterval(look, patience / 10);
@@ -176,7 +187,7 @@ export function openBreaker(options: BreakerOptions): Breaker {
     const call = await enter(host, stop);
     try {
       const download = await session.get(path, call.signal, range);
-      host.lastHeard = now();
+      spoke(host);
       host.patience = Math.max(host.patience, 2 * (host.lastHeard - call.begun));
       if (download.whole !== undefined) {
         heard(host);
@@ -250,13 +261,12 @@ function isOtherWanted(hosts: ReadonlyMap<string, Host>, host: Host, since: numb
 async function firstWord(
   host: Host,
   stop: AbortSignal,
-  most: number,
   grace: number,
-  now: () => number,
+  isCrowded: () => boolean,
 ): Promise<void> {
   const [oldest] = host.waiting;
-  const until = (oldest?.begun ?? now()) + grace;
-  while (host.lastHeard === 0 && host.waiting.size >= most && now() < until && !stop.aborted) {
+  const until = (oldest?.since ?? performance.now()) + grace;
+  while (isCrowded() && performance.now() < until && !stop.aborted) {
     await new Promise<void>((resolve) => {
       const go = (): void => {
         clearTimeout(timer);
@@ -264,7 +274,7 @@ async function firstWord(
         stop.removeEventListener('abort', go);
         resolve();
       };
-      const timer = setTimeout(go, until - now());
+      const timer = setTimeout(go, until - performance.now());
       host.hopeful.add(go);
       stop.addEventListener('abort', go, { once: true });
     });

@@ -43,6 +43,8 @@ export function hostState(rules: HoldRules): HostState {
   /** 0 while the server is asked as usual. */
   let pause = 0;
   let since = 0;
+  /** When the pause began: earlier than that it can only be by a clock that was set back. */
+  let paused = 0;
   let nextProbe = 0;
   let probing = false;
   let refused = 0;
@@ -50,6 +52,7 @@ export function hostState(rules: HoldRules): HostState {
 
   const wait = (milliseconds: number, notBefore: Date | undefined): void => {
     pause = Math.min(milliseconds, rules.longestPause);
+    paused = now();
     nextProbe = Math.max(now() + pause, notBefore?.getTime() ?? 0);
     refused = 0;
   };
@@ -57,7 +60,7 @@ export function hostState(rules: HoldRules): HostState {
   return {
     admit: () => {
       if (pause === 0) return { probe: false };
-      if (!probing && now() >= nextProbe) {
+      if (!probing && (now() >= nextProbe || now() < paused)) {
         probing = true;
         return { probe: true };
       }

@@ -265,6 +265,25 @@ describe('a silent server', () => {
     expect(all.every((body) => body.equals(rightBody))).toBe(true);
   });
 
+  it('gets all lanes with its first word also when it was not asked for long', async () => {
+    await fetched('right/x');
+    time += 3_600_000;
+    const errors = await Promise.all(Array.from({ length: 20 }, () => failure('right/x')));
+    expect(errors.filter((error) => error !== undefined)).toEqual([]);
+  });
+
+  it('is not hoped for longer because the clock is set back', async () => {
+    start({ grace: 300 });
+    const stopped = new AbortController();
+    const work = Array.from({ length: 4 }, () => failure('stall-before/x', server.url, stopped.signal));
+    await vi.waitFor(() => expect(server.requests).toHaveLength(4));
+    time -= 3_600_000;
+    const hopeful = failure('right/x');
+    expect(await hopeful).toBeInstanceOf(HostHeld);
+    stopped.abort();
+    await Promise.all(work);
+  });
+
   it('gives the lanes back when others want them', async () => {
     start({ patience: 300 });
     await fetched('right/x');

@@ -34,6 +34,12 @@ describe('a server', () => {
     expect(host.held()).toEqual({ since: time, nextProbe: time + 5000, reason: 'refused' });
   });
 
+  it('is not left alone for longer because the clock is set back', () => {
+    fail(3);
+    time -= 3_600_000;
+    expect(host.admit()).toEqual({ probe: true });
+  });
+
   it('is left alone at once when it is known to be silent', () => {
     expect(host.failed(false, 'silent', undefined, true)).toBe(true);
     expect(wait(host.admit())).toBe(5000);
