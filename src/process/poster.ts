@@ -130,8 +130,8 @@ export async function drainAll(spool: Spool, drain: Draining['drain'], stop: Abo
   }
 }
 
-/** Tries again what the broker's absence has cut short. */
-async function untilDone(work: () => Promise<void>, stop: AbortSignal): Promise<void> {
+/** Tries again what the broker's absence has cut short; returns early when `stop` is aborted. */
+export async function untilDone(work: () => Promise<void>, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     try {
       await work();

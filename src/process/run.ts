@@ -9,7 +9,7 @@ import type { Flow } from '../flow/recipe.js';
 import { type Audit, createAudit, differences, finalDifferences } from './audit.js';
 import { exchangesOf } from './exchanges.js';
 import { type OpenKit, type Surroundings, openKit } from './kit.js';
-import { declareExchanges } from './poster.js';
+import { declareExchanges, untilDone } from './poster.js';
 import { waitingText } from './summary.js';
 
 /** Milliseconds after which exchanges that are not seen to yet are no reason to keep silent. */
@@ -139,9 +139,5 @@ async function meetBrokers(kit: OpenKit, config: Config, stop: AbortSignal): Pro
 async function seeToExchanges(kit: OpenKit, config: Config, stop: AbortSignal): Promise<void> {
   const { dryRun, simulate } = config.running;
   if (exchangesOf(config).length === 0 || dryRun || simulate) return;
-  try {
-    await declareExchanges(kit.brokers, config, stop);
-  } catch (thrown) {
-    if (!(thrown instanceof RetryableError) || !stop.aborted) throw thrown;
-  }
+  await untilDone(() => declareExchanges(kit.brokers, config, stop), stop);
 }
