@@ -79,14 +79,5 @@ const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
 /** The `n` sum: of the last element of a decoded path. */
 export const nameSum = (path: string): Sum => ({ algorithm: 'n', value: hash('md5', baseName(path), 'hex') });
 
-/** The `L` sum: of the text of a symbolic link. */
-export const linkSum = (text: string): Sum => ({ algorithm: 'L', value: hash('sha512', text, 'hex') });
-
-/** The `R` sum: of the last element of the removed path. */
-export const removeSum = (path: string): Sum => ({
-  algorithm: 'R',
-  value: hash('sha512', baseName(path), 'hex'),
-});
-
 /** The `0` sum: four random digits, which spread load over split exchanges. */
 export const randomSum = (): Sum => ({ algorithm: '0', value: String(randomInt(10_000)).padStart(4, '0') });

@@ -9,10 +9,8 @@ import {
   algorithms,
   contentAlgorithm,
   digestOf,
-  linkSum,
   nameSum,
   randomSum,
-  removeSum,
   startDigest,
 } from '../../src/checksum/algorithms.js';
 import { digestOfFile, openDigest, workerSize } from '../../src/checksum/block-digest.js';
@@ -48,8 +46,6 @@ describe('the table', () => {
     expect(contentAlgorithm(undefined)).toBeUndefined();
     expect(digestOf('d', '')).toBe('d41d8cd98f00b204e9800998ecf8427e');
     expect(nameSum('a/b/toto').value).toBe('f71dbe52628a3f83a77ab494817525c6');
-    expect(removeSum('a/toto').value).toBe(digestOf('s', 'toto'));
-    expect(linkSum('../x')).toEqual({ algorithm: 'L', value: digestOf('s', '../x') });
     expect(randomSum().value).toMatch(/^\d{4}$/u);
   });
 });
