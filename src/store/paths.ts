@@ -158,9 +158,10 @@ export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
       }
     },
     leave: async (paths) => {
-      for (const path of paths) {
-        const hold = waiting.firstOf(path);
-        if (hold?.client !== client || !waiting.isFirst(hold)) continue;
+      // All of them before the first is ended: whoever comes next in one of its lines is not meant.
+      const meant = new Set(paths.map(waiting.firstOf).filter((hold) => hold?.client === client));
+      for (const hold of meant) {
+        if (hold === undefined || !waiting.isFirst(hold)) continue;
         end(hold);
         if (hold.saved !== undefined) await hold.saved;
       }

@@ -154,6 +154,8 @@ export function openRetries(parts: RetryParts): OwnedRetries {
     for await (const candidate of places.due()) {
       if (gone.has(client)) break;
       if (leases.has(textOf(candidate.id))) continue;
+      // Moved while the walk handed it over.
+      if (engine.get(candidate.place) === undefined) continue;
       const retry = lease(client, candidate);
       if (retry === undefined) continue;
       taken.push(retry);

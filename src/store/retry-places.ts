@@ -73,7 +73,8 @@ export function retryPlaces({ engine, now, order, isLeased, isExpired }: PlacesP
     let moved = 0;
     for await (const place of byTime.upwards(until(now()))) {
       const { id } = timed(place);
-      if (isLeased(id)) continue;
+      // In hand, or moved by somebody else while the walk handed it over.
+      if (isLeased(id) || engine.get(place) === undefined) continue;
       byTime.remove(place);
       ready.put(readyKey(id));
       moved += 1;

@@ -288,6 +288,20 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
       expect(await other.paths.enter(['/new'], 4000)).toBe('superseded');
     });
 
+    it('ends only what is left, not what comes next in one of its lines', async () => {
+      await store.paths.enter(['/a', '/b'], 1000);
+      const second = store.paths.enter(['/b'], 2000);
+      await isWaiting(second, store);
+      const third = other.paths.enter(['/b'], 3000);
+      await isWaiting(third, other);
+      await store.paths.leave(['/a', '/b']);
+      expect(await second).toBe('entered');
+      expect(await isWaiting(third, other)).toBe(true);
+      await store.paths.confirm(['/b']);
+      await store.paths.leave(['/b']);
+      expect(await third).toBe('entered');
+    });
+
     it('does not believe an announcement from the future', async () => {
       expect(await store.paths.enter(['/a'], Date.now() + 365 * day)).toBe('entered');
       await store.paths.leave(['/a']);

@@ -136,7 +136,12 @@ describe('the instances of a configuration', () => {
     await Promise.all([of.replace(1000), of.replace(1000)]);
     await of.settled();
     const alives = started.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
-    expect(alives.map(({ pid }) => pid).sort()).toEqual(of.status().map(({ pid }) => pid).sort());
+    expect(alives.map(({ pid }) => pid).sort()).toEqual(
+      of
+        .status()
+        .map(({ pid }) => pid)
+        .sort(),
+    );
   });
 
   it('are replaced one after the other, and not any more once all is to end', async () => {

@@ -64,6 +64,26 @@ describe.each(Object.keys(kinds))('the retry list %s', (kind) => {
     return owned.join('test');
   };
 
+  it.each(['oldest', 'newest'] as const)(
+    'hands out nothing that is moved while it looks for the %s, and counts right',
+    async (retryOrder) => {
+      for (let turns = 0; turns < 25; turns += 1) {
+        const { retries, close } = await open({ retryOrder });
+        await retries.add(retryOf('one'), now);
+        const taking = retries.take(9);
+        for (let turn = 0; turn < turns; turn += 1) await undefined;
+        await retries.add(retryOf('one'), now + 5000);
+        for (const { id } of await taking) await retries.done(id);
+        now += 5000;
+        for (const { id } of await retries.take(9)) await retries.done(id);
+        expect(await retries.take(9)).toEqual([]);
+        expect(await retries.size()).toMatchObject({ waiting: 0 });
+        await close();
+        for (const owned of opened.splice(0)) await owned.close();
+      }
+    },
+  );
+
   it('hands out the newest of what is due first, when asked to', async () => {
     const { retries } = await open({ retryOrder: 'newest' });
     for (const [name, due] of Object.entries({ one: 5, two: 1, three: 3, later: 60_000, four: 2 }))
