@@ -71,7 +71,7 @@ describe.each(Object.keys(kinds))('the retry list %s', (kind) => {
         const { retries, close } = await open({ retryOrder });
         await retries.add(retryOf('one'), now);
         const taking = retries.take(9);
-        for (let turn = 0; turn < turns; turn += 1) await undefined;
+        for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
         await retries.add(retryOf('one'), now + 5000);
         for (const { id } of await taking) await retries.done(id);
         now += 5000;
