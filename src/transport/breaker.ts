@@ -103,12 +103,12 @@ export function openBreaker(options: BreakerOptions): Breaker {
 
   const spoke = (host: Host): void => {
     host.lastHeard = now();
-    host.lastDone = host.lastHeard;
-    host.isSlow = false;
     for (const go of host.hopeful) go();
   };
   const heard = (host: Host): void => {
     spoke(host);
+    host.lastDone = host.lastHeard;
+    host.isSlow = false;
     if (host.state.answered()) logger.info(`${host.name} answers again`);
   };
   const fail = (host: Host, call: Call, error: HostFailure, isOver = false): void => {
