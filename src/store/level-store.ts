@@ -1,7 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FatalError, messageOf } from '../errors.js';
-import { openLeftovers } from './leftovers.js';
+import { type Journal, openJournal } from './journal.js';
 import { openLevelEngine } from './level-engine.js';
 import { syncWayTo } from './sync-directory.js';
 import { openOwnedStore, type OwnedStore, type OwnedStoreOptions } from './owned-store.js';
@@ -44,10 +44,12 @@ export async function openLevelStore(
   if (options.flush === true) anchor(directory);
   const engine = await openLevelEngine(directory, options.flush ?? false);
   if (engine === undefined) return undefined;
+  let journal: Journal | undefined;
   try {
-    const leftovers = openLeftovers(join(directory, 'leftovers'), options.flush ?? false);
-    return await openOwnedStore(engine, options, leftovers);
+    journal = openJournal(join(directory, 'journal'), options.flush ?? false);
+    return await openOwnedStore(engine, options, journal);
   } catch (error) {
+    journal?.close();
     await engine.close();
     throw error;
   }

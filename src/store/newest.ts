@@ -1,18 +1,39 @@
-import { keyOf, numberKey, numberValue, readNumber, table, type Engine } from './engine.js';
+import { keyOf, namedKey, nameOf, numberKey, numberValue, readNumber, table, type Engine } from './engine.js';
+import type { Journal } from './journal.js';
 import { knownInFull, type MayHave, mayHaveOf, unknown } from './may-have.js';
 
 /** The newest instant at which each path was announced, of what was taken in hand lately. */
 export interface NewestInstants {
   readonly hasNewer: (path: Buffer, instant: number) => boolean;
+  /** Of a path that has no newer one. @throws FatalError when the store cannot be written any more. */
   readonly write: (path: Buffer, instant: number) => void;
+  /** Resolves when what was written in this turn, and all else in the journal, would be found again. */
+  readonly written: () => Promise<void> | undefined;
   readonly expire: () => Promise<void>;
+  /** Brings all into the engine. */
+  readonly close: () => Promise<void>;
 }
 
 /** An instant is remembered for one to two of these, in milliseconds. */
 const hour = 3_600_000;
 
-/** Kept by the hour of writing, so that expiry drops whole hours. */
-export async function newestInstants(engine: Engine, now: () => number): Promise<NewestInstants> {
+/** When instants go from the journal into the engine: so many of them, or so many milliseconds after the first. */
+const together = { count: 1000, time: 1000 };
+/** So many wait for the engine at most, in memory: more come only when it has taken some. */
+const most = 50_000;
+
+/** The line of the journal that tells an instant. */
+const lineOf = (name: string, instant: number): string =>
+  `=${namedKey(name).toString('base64url')} ${instant}`;
+
+function readLine(line: string): { readonly name: string; readonly instant: number } | undefined {
+  const [, hash, instant] = /^=([\w-]{22}) ([\d.e+-]+)$/.exec(line) ?? [];
+  if (hash === undefined || !Number.isFinite(Number(instant))) return undefined;
+  return { name: nameOf(Buffer.from(hash, 'base64url')), instant: Number(instant) };
+}
+
+/** The engine's part: kept by the hour of writing, so that expiry drops whole hours. */
+async function byHour(engine: Engine, now: () => number) {
   const thisHour = (): number => Math.floor(now() / hour);
   const at = (path: Buffer, when: number): Buffer => keyOf(table.newest, numberKey(when), path);
   const opened = thisHour();
@@ -30,20 +51,109 @@ export async function newestInstants(engine: Engine, now: () => number): Promise
   };
   const ofHour = (path: Buffer, when: number): number =>
     writtenIn(when).mayHave(path) ? (readNumber(engine.get(at(path, when))) ?? -Infinity) : -Infinity;
-  const of = (path: Buffer): number => Math.max(ofHour(path, thisHour()), ofHour(path, thisHour() - 1));
 
   return {
-    hasNewer: (path, instant) => of(path) > instant,
-    write: (path, instant) => {
-      const value = numberValue(Math.max(instant, of(path)));
+    thisHour,
+    of: (path: Buffer): number => {
       const when = thisHour();
-      writtenIn(when).note(path);
-      engine.put(at(path, when), value);
+      return Math.max(ofHour(path, when), ofHour(path, when - 1));
     },
-    expire: async () => {
+    put: (path: Buffer, instant: number, when: number): void => {
+      writtenIn(when).note(path);
+      engine.put(at(path, when), numberValue(instant));
+    },
+    expire: async (): Promise<void> => {
       const before = thisHour() - 1;
       for (const when of written.keys()) if (when < before) written.delete(when);
       await engine.clear(Buffer.from([table.newest]), keyOf(table.newest, numberKey(before)));
+    },
+  };
+}
+
+/**
+ * An instant is a line of the journal first, which costs nobody a wait, and goes into the engine with many others
+ * later: one by one, the engine's batches would cost more than all else that is done about a small file. The journal
+ * keeps the line until the engine has it; what a killed owner had not brought there is read from the journal.
+ */
+export async function newestInstants(
+  engine: Engine,
+  now: () => number,
+  journal: Journal,
+): Promise<NewestInstants> {
+  const old = await byHour(engine, now);
+  /** By name of the path's hash: not in the engine yet. */
+  let fresh = new Map<string, number>();
+  /** The hour in which they were written. */
+  let hourOf = old.thisHour();
+  /** On their way into the engine, which answers for them already. */
+  let moving: ReadonlyMap<string, number> = new Map();
+  let moved: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  journal.keep(function* () {
+    for (const [name, instant] of moving) yield lineOf(name, instant);
+    for (const [name, instant] of fresh) yield lineOf(name, instant);
+  });
+
+  /** One at a time; rejects when the engine cannot be written. */
+  const move = (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    moved ??= (async () => {
+      moving = fresh;
+      fresh = new Map();
+      for (const [name, instant] of moving) old.put(namedKey(name), instant, hourOf);
+      try {
+        await engine.written();
+        moving = new Map();
+      } finally {
+        moved = undefined;
+      }
+    })();
+    return moved;
+  };
+  /** Whoever needs to know hears of a failure from the engine's `failed`. */
+  const moveSoon = (): void => {
+    if (fresh.size >= together.count && moved === undefined) move().catch(() => undefined);
+    else timer ??= setTimeout(() => void move().catch(() => undefined), together.time).unref();
+  };
+  const set = (name: string, instant: number): void => {
+    const when = old.thisHour();
+    if (when !== hourOf && fresh.size > 0) move().catch(() => undefined);
+    hourOf = when;
+    fresh.set(name, instant);
+    moveSoon();
+  };
+
+  for (const line of journal.found) {
+    const read = readLine(line);
+    if (read !== undefined) set(read.name, Math.max(read.instant, fresh.get(read.name) ?? -Infinity));
+  }
+
+  const freshOf = (name: string): number | undefined =>
+    old.thisHour() - hourOf > 1 ? undefined : fresh.get(name);
+  const moveAll = async (): Promise<void> => {
+    await moved;
+    if (fresh.size > 0) await move();
+  };
+  return {
+    hasNewer: (path, instant) => (freshOf(nameOf(path)) ?? old.of(path)) > instant,
+    write: (path, instant) => {
+      engine.failed.throwIfAborted();
+      const name = nameOf(path);
+      journal.add(lineOf(name, instant));
+      set(name, instant);
+    },
+    written: () => (fresh.size > most ? move().then(journal.written) : journal.written()),
+    expire: async () => {
+      await moveAll();
+      await old.expire();
+    },
+    close: async () => {
+      try {
+        await moveAll();
+      } finally {
+        clearTimeout(timer);
+      }
     },
   };
 }

@@ -2,7 +2,8 @@ import { FatalError, messageOf } from '../errors.js';
 import { silentLogger, type Logger } from '../logger.js';
 import type { Client } from './client.js';
 import { table, type Engine } from './engine.js';
-import { type Leftovers, noLeftovers } from './leftovers.js';
+import { type Journal, noJournal } from './journal.js';
+import { leftoversIn } from './leftovers.js';
 import { learningOf } from './may-have.js';
 import { newestInstants } from './newest.js';
 import { openPaths } from './paths.js';
@@ -79,13 +80,13 @@ function expiring(expire: () => Promise<void>, logger: Logger): () => Promise<vo
   };
 }
 
-/** The store, with `check` before everything but the end. */
-function guarded({ seen, paths, retries, close }: Store, check: () => void): Store {
+/** The store, which refuses everything but its end once `check` answers why. */
+function guarded({ seen, paths, retries, close }: Store, check: () => FatalError | undefined): Store {
   const checked =
     <Args extends readonly unknown[], Answer>(ask: (...args: Args) => Promise<Answer>) =>
-    async (...args: Args): Promise<Answer> => {
-      check();
-      return ask(...args);
+    (...args: Args): Promise<Answer> => {
+      const refusal = check();
+      return refusal === undefined ? ask(...args) : Promise.reject(refusal);
     };
   return {
     seen: {
@@ -114,13 +115,13 @@ function guarded({ seen, paths, retries, close }: Store, check: () => void): Sto
 export async function openOwnedStore(
   engine: Engine,
   options: OwnedStoreOptions = {},
-  leftovers: Leftovers = noLeftovers(),
+  journal: Journal = noJournal(),
 ): Promise<OwnedStore> {
   const logger = options.logger ?? silentLogger;
   const now = options.now ?? Date.now;
   const retryTtl = options.retryTtl ?? twoDays;
   const seen = await openSeen(engine, now);
-  const newest = await newestInstants(engine, now);
+  const newest = await newestInstants(engine, now, journal);
   const waitingPaths = await learningOf(engine, Buffer.from([table.retryOfPath]));
   const retries = openRetries({
     engine,
@@ -136,13 +137,14 @@ export async function openOwnedStore(
     abandon: careful(options, logger),
     newest,
     retries,
-    leftovers,
+    leftovers: leftoversIn(journal),
   });
   const expire = async (): Promise<void> => {
     await seen.expire();
     await newest.expire();
   };
   const stopExpiring = expiring(expire, logger);
+  const failed = AbortSignal.any([engine.failed, journal.failed]);
   const leaving = new Set<() => Promise<void>>();
 
   const leave = async (client: Client): Promise<void> => {
@@ -162,22 +164,21 @@ export async function openOwnedStore(
     };
     leaving.add(close);
     const store = { seen: seen.of(client), paths: paths.of(client), retries: retries.of(client), close };
-    return guarded(store, () => {
-      if (left !== undefined) throw new FatalError(`the store was closed for ${name}`);
-    });
+    return guarded(store, () =>
+      left === undefined ? undefined : new FatalError(`the store was closed for ${name}`),
+    );
   };
 
   const close = async (): Promise<void> => {
     await stopExpiring();
-    try {
-      await Promise.all([...leaving].map((leaveOne) => leaveOne()));
-    } finally {
-      try {
-        leftovers.close();
-      } finally {
-        await engine.close();
-      }
-    }
+    const ends = [
+      ...(await Promise.allSettled([...leaving].map((leaveOne) => leaveOne()))),
+      ...(await Promise.allSettled([newest.close()])),
+    ];
+    journal.close();
+    ends.push(...(await Promise.allSettled([engine.close()])));
+    failed.throwIfAborted();
+    for (const one of ends) if (one.status === 'rejected') throw one.reason;
   };
-  return { join, expire, failed: engine.failed, close };
+  return { join, expire, failed, close };
 }

@@ -29,14 +29,17 @@ export interface PathsParts {
   readonly retries: WaitingRetries;
 }
 
-interface Hold extends Waiter<undefined> {
+interface Hold {
+  readonly client: Client;
   readonly paths: readonly string[];
   /** Of the announced path. */
   readonly hash: Buffer;
   readonly instant: number;
+  /** Its turn, while it waits for it. */
+  turn: Waiter<undefined> | undefined;
   /** Number and text of what would be left behind, once it is noted. */
   leftover: { readonly id: number; readonly text: string } | undefined;
-  /** What was changed when it was let in would be found again. Undefined before, and once that is so. */
+  /** The retries that it has superseded would be found so again. Undefined when it has met none. */
   saved: Promise<void> | undefined;
   /** Its client is gone. */
   ended: Error | undefined;
@@ -50,13 +53,14 @@ function lines() {
   const byPath = new Map<string, Hold[]>();
   const isFirst = (hold: Hold): boolean => hold.paths.every((path) => byPath.get(path)?.[0] === hold);
   return {
-    join: (hold: Hold): void => {
+    /** Answers whether it has its turn at once. */
+    join: (hold: Hold): boolean => {
       for (const path of hold.paths) {
         const line = byPath.get(path);
         if (line === undefined) byPath.set(path, [hold]);
         else line.push(hold);
       }
-      if (isFirst(hold)) hold.answer.resolve(undefined);
+      return isFirst(hold);
     },
     quit: (hold: Hold): void => {
       const next = new Set<Hold>();
@@ -68,11 +72,10 @@ function lines() {
         if (line[0] === undefined) byPath.delete(path);
         else next.add(line[0]);
       }
-      for (const one of next) if (isFirst(one)) one.answer.resolve(undefined);
+      for (const one of next) if (isFirst(one)) one.turn?.answer.resolve(undefined);
     },
     firstOf: (path: string): Hold | undefined => byPath.get(path)?.[0],
     isFirst,
-    isFree: (paths: readonly string[]): boolean => paths.every((path) => !byPath.has(path)),
     ofClient: (client: Client): ReadonlySet<Hold> =>
       new Set([...byPath.values()].flat().filter((hold) => hold.client === client)),
   };
@@ -83,10 +86,10 @@ function checkAlive({ ended }: Hold): void {
 }
 
 /*
- * What is durable when. A leftover is noted before `enter` answers, so before the file that it names is made. The
- * newest instant is written by the time `leave` answers, so before the item is acknowledged: until then the broker
- * gives the item out again, and it enters again. That a path was left needs not be written for anything: the next
- * owner looks for what is not there any more, and that is all.
+ * What is durable when. Before `enter` answers, one write of the journal notes the leftovers of all that were let in
+ * in one turn, so before the files that they name are made; and their instants, so long before the items are
+ * acknowledged. That a path was left needs not be written for anything: the next owner looks for what is not there
+ * any more, and that is all.
  */
 export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
   const { engine, now, abandon, newest, retries, leftovers } = parts;
@@ -105,41 +108,43 @@ export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
 
   /** It is the turn of this hold: let it in, unless it is too old. */
   const letIn = async (hold: Hold, leftover: string | undefined): Promise<Entry> => {
-    if (isOld(hold)) return 'superseded';
     const superseded = retries.supersede([hold.hash], hold.instant);
-    if (superseded !== false && (await superseded)) return 'superseded';
-    checkAlive(hold);
-    newest.write(hold.hash, hold.instant);
-    hold.saved = engine.written();
-    hold.saved.then(
-      () => (hold.saved = undefined),
-      () => undefined,
-    );
-    if (leftover !== undefined) {
-      hold.leftover = { id: leftovers.note(leftover), text: leftover };
-      await leftovers.safe();
+    if (superseded !== false) {
+      if (await superseded) return 'superseded';
+      hold.saved = engine.written();
+      hold.saved.catch(() => undefined);
       checkAlive(hold);
     }
+    newest.write(hold.hash, hold.instant);
+    if (leftover !== undefined) hold.leftover = { id: leftovers.note(leftover), text: leftover };
+    await newest.written();
+    checkAlive(hold);
     return 'entered';
+  };
+
+  const waitFor = (hold: Hold, signal: AbortSignal | undefined): Promise<undefined> => {
+    hold.turn = waiterOf<undefined>(hold.client, signal, () => waiting.quit(hold));
+    return hold.turn.answer.promise;
   };
 
   const of = (client: Client): Paths => ({
     enter: async (paths, instant, leftover, signal) => {
       signal?.throwIfAborted();
       const hold: Hold = {
-        ...waiterOf<undefined>(client, waiting.isFree(paths) ? undefined : signal, () => waiting.quit(hold)),
+        client,
         paths: paths.length === 1 ? paths : [...new Set(paths)],
         hash: hashOf(paths[0] ?? ''),
         instant: clipped(instant, now()),
+        turn: undefined,
         leftover: undefined,
         saved: undefined,
         ended: undefined,
       };
       if (isOld(hold)) return 'superseded';
-      waiting.join(hold);
-      if (!waiting.isFirst(hold)) await hold.answer.promise;
+      if (!waiting.join(hold)) await waitFor(hold, signal);
       try {
-        const entry = await letIn(hold, leftover);
+        // A newer one may have had its turn before it.
+        const entry = hold.turn !== undefined && isOld(hold) ? 'superseded' : await letIn(hold, leftover);
         signal?.throwIfAborted();
         if (entry === 'superseded') end(hold);
         return entry;
@@ -171,7 +176,7 @@ export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
   const leave = async (client: Client, reason: Error): Promise<void> => {
     const ended = [...waiting.ofClient(client)].map(async (hold) => {
       hold.ended = reason;
-      hold.answer.reject(reason);
+      hold.turn?.answer.reject(reason);
       // Before the next in line may use the same temporary name.
       if (hold.leftover !== undefined) await abandon(hold.leftover.text);
       end(hold);
