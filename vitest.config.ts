@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { CountReporter } from './test/count-reporter.js';
 
@@ -10,6 +11,8 @@ const integration = {
 
 export default defineConfig({
   test: {
+    // Most tests wait for programs, not for a processor: two at a time even where there are only two.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     reporters: ['default', new CountReporter()],
     projects: [
       {
