@@ -1,5 +1,4 @@
 import type { Config } from '../config/config.js';
-import { withoutRetries } from '../flow/balance.js';
 import type { Taken } from '../flow/item.js';
 import type { Flow, Pace } from '../flow/recipe.js';
 import type { Settler } from '../flow/stage.js';
@@ -11,7 +10,7 @@ import type { DedupeOptions } from '../stage/dedupe.js';
 import type { FetchOptions } from '../stage/fetch.js';
 import type { InstallOptions } from '../stage/install.js';
 import { acknowledge } from '../stage/settle/acknowledge.js';
-import { givingUp } from '../stage/settle/give-up.js';
+import { givenUp } from '../stage/settle/give-up.js';
 import { leave } from '../stage/settle/leave.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { remember } from '../stage/settle/remember.js';
@@ -36,6 +35,7 @@ export const paceOf = (config: Config): Pace<Taken> => ({
   inHand: Math.max(config.queue.prefetch, config.running.lanes) + retriesAtOnce(config),
   touches: touchesOf,
   isLost: ({ delivery }) => delivery?.isLost() === true,
+  ...(!config.queue.retry && { settledAs: givenUp }),
   grace: GRACE,
   housekeeping: config.running.heartbeat * 1000,
 });
@@ -158,21 +158,17 @@ export function ending(
   kit: Kit,
 ): Flow {
   const waiting = async (): Promise<number> => (await kit.store.retries.size()).waiting;
-  const settlers = consumingSettlers(config, kit);
-  const last = config.queue.retry ? settlers : settlers.map(givingUp);
-  return withPulse((pulse) => settling(pulse, ...last), config, kit, waiting);
+  return withPulse((pulse) => settling(pulse, ...consumingSettlers(config, kit)), config, kit, waiting);
 }
 
 /** Makes a flow that calls on_start, on_heartbeat and on_stop. */
 export function withPulse(
   build: (pulse: Settler<unknown>) => Flow,
-  { posting, queue }: Config,
+  { posting }: Config,
   kit: Kit,
   retries?: () => Promise<number>,
 ): Flow {
   const duplicates = posting.cacheStat ? kit.store.seen.count : undefined;
-  const built: Flow = build(heartbeat(kit.plugins, { balance: () => balance(), retries, duplicates }));
-  const givesUp = retries !== undefined && !queue.retry;
-  const balance = givesUp ? () => withoutRetries(built.balance()) : built.balance;
-  return { ...built, balance };
+  const built: Flow = build(heartbeat(kit.plugins, { balance: () => built.balance(), retries, duplicates }));
+  return built;
 }

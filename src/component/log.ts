@@ -9,7 +9,6 @@ import { chooseReport } from '../stage/choose.js';
 import { pickReport } from '../stage/pick-report.js';
 import { printReport } from '../stage/print.js';
 import { acknowledge } from '../stage/settle/acknowledge.js';
-import { givingUp } from '../stage/settle/give-up.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { retryLater } from '../stage/settle/retry-later.js';
 import type { Component } from './component.js';
@@ -51,9 +50,8 @@ export const log: Component = {
       kit.watcher,
       acknowledge(),
     ];
-    const settlers = config.queue.retry ? last : last.map(givingUp);
     const waiting = async (): Promise<number> => (await retries.size()).waiting;
-    return withPulse((pulse) => shown.settling(pulse, ...settlers), config, kit, waiting);
+    return withPulse((pulse) => shown.settling(pulse, ...last), config, kit, waiting);
   },
 };
 

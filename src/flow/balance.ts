@@ -88,13 +88,6 @@ export function createCounter(): Counter {
   };
 }
 
-/** Without a retry list nothing is tried again: what failed was refused in the end. */
-export const withoutRetries = (balance: Balance): Balance => ({
-  ...balance,
-  refused: balance.refused + balance.failed,
-  failed: 0,
-});
-
 /** Items that ended as done, whatever their code. */
 export const doneOf = ({ done }: Balance): number =>
   Object.values(done).reduce((total, count) => total + count, 0);

@@ -127,7 +127,8 @@ function itemHandler<S>(
     try {
       if (ending.aborted || pace.isLost?.(item) === true)
         return { grown: item, outcome: { kind: 'handed back' } };
-      return await runSteps(item, steps, abort, logger);
+      const end = await runSteps(item, steps, abort, logger);
+      return pace.settledAs === undefined ? end : { ...end, outcome: pace.settledAs(end.outcome) };
     } finally {
       lanes.leave();
     }

@@ -1,8 +1,9 @@
 import type { Balance } from './balance.js';
+import type { Outcome } from './outcome.js';
 import type { Touch } from './order.js';
 import type { Fan, Settler, Stage } from './stage.js';
 
-/** How fast a flow goes, and what must stay in order. */
+/** How fast a flow goes, what must stay in order, and whether there is a later for what failed. */
 export interface Pace<S> {
   /** Items inside the stages at once: the one place that decides how many transfers run. */
   readonly lanes: number;
@@ -12,6 +13,8 @@ export interface Pace<S> {
   readonly touches: (item: S) => readonly Touch[];
   /** Where it came from has taken it back and gives it out again: it is not begun any more. */
   readonly isLost?: (item: S) => boolean;
+  /** What an outcome is where nothing is tried again; absent, all are as the stages gave them. */
+  readonly settledAs?: (outcome: Outcome) => Outcome;
   /** Milliseconds that items inside the stages get when we are stopped, before they are aborted. */
   readonly grace: number;
   /** Milliseconds between two rounds of housekeeping. */

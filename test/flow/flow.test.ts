@@ -82,6 +82,32 @@ describe('flow', () => {
     });
   });
 
+  it('settles and counts what failed as its pace says, once, before the first settler', async () => {
+    const [first, last] = [recorder(), recorder()];
+    const flow = from(
+      list(jobs(2)),
+      {
+        ...pace,
+        settledAs: (outcome) => (outcome.kind === 'failed' ? { kind: 'dropped', by: 'us' } : outcome),
+      },
+      silentLogger,
+    )
+      .to(
+        stage(async (job) => {
+          if (job.n === 1) throw new RetryableError('later');
+          return job;
+        }),
+      )
+      .settling(first, last);
+    await flow.run(new AbortController().signal);
+    for (const { ends } of [first, last])
+      expect(ends.map(([job, outcome]) => [job.n, outcome.kind]).toSorted()).toEqual([
+        [0, 'done'],
+        [1, 'dropped'],
+      ]);
+    expect(flow.balance()).toMatchObject({ dropped: 1, failed: 0 });
+  });
+
   it('runs at most `lanes` items in the stages and holds at most `inHand`', async () => {
     let inside = 0;
     let most = 0;

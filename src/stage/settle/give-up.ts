@@ -1,8 +1,8 @@
 import { PermanentError } from '../../errors.js';
 import type { Outcome } from '../../flow/outcome.js';
-import type { Settler } from '../../flow/stage.js';
 
-const finalOf = (outcome: Outcome): Outcome =>
+/** With `retry off`: what failed has ended, and is counted and settled like what can never work. */
+export const givenUp = (outcome: Outcome): Outcome =>
   outcome.kind === 'failed'
     ? {
         kind: 'refused',
@@ -11,9 +11,3 @@ const finalOf = (outcome: Outcome): Outcome =>
         }),
       }
     : outcome;
-
-/** With `retry off`: what failed has ended, and is settled like what can never work. */
-export const givingUp = <S>(settler: Settler<S>): Settler<S> => ({
-  ...settler,
-  settle: (item, outcome, stop) => settler.settle(item, finalOf(outcome), stop),
-});
