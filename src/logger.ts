@@ -10,6 +10,8 @@ export interface Logger {
   readonly warning: Log;
   readonly info: Log;
   readonly debug: Log;
+  /** Lines of level debug are written: who would make one for every item asks first. */
+  readonly isDebugging: boolean;
 }
 
 const nothing: Log = () => undefined;
@@ -21,4 +23,5 @@ export const silentLogger: Logger = {
   warning: nothing,
   info: nothing,
   debug: nothing,
+  isDebugging: false,
 };

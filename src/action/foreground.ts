@@ -66,7 +66,7 @@ async function prepare(call: Call, name: string | undefined, isAlone: boolean): 
   return { config, logger, outfit: outfitOf(config, host, logger), places, title };
 }
 
-const titled = ({ critical, error, warning, info, debug }: Logger, title: string): Logger => {
+const titled = ({ critical, error, warning, info, debug, isDebugging }: Logger, title: string): Logger => {
   const via =
     (log: Log): Log =>
     (message, fields) =>
@@ -77,6 +77,7 @@ const titled = ({ critical, error, warning, info, debug }: Logger, title: string
     warning: via(warning),
     info: via(info),
     debug: via(debug),
+    isDebugging,
   };
 };
 

@@ -1,4 +1,4 @@
-import type { LogLevel, Logger } from '../logger.js';
+import type { Log, LogLevel, Logger } from '../logger.js';
 
 /** One line for people, as the existing implementations write it: date, level, text, fields. */
 export function formatLine(
@@ -30,7 +30,6 @@ const shortened = (text: string): string =>
 const oneLine = (text: string): string =>
   shortened(text)
     .replace(/[\r\n]+\s*/g, ' | ')
-    // eslint-disable-next-line no-control-regex
     .replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, escaped);
 
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
@@ -70,13 +69,7 @@ async function jsonLogger({ level, write, base }: LogOptions): Promise<Logger> {
     (name: keyof typeof levels) =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
       log[name](fields, shortened(message));
-  return {
-    critical: via('critical'),
-    error: via('error'),
-    warning: via('warning'),
-    info: via('info'),
-    debug: via('debug'),
-  };
+  return loggerOf(via, level);
 }
 
 /** Lines for people: the default. */
@@ -87,11 +80,14 @@ export function textLogger(level: LogLevel, write: (line: string) => void): Logg
       ? () => undefined
       : (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
           write(formatLine(name, Date.now(), message, fields));
-  return {
-    critical: via('critical'),
-    error: via('error'),
-    warning: via('warning'),
-    info: via('info'),
-    debug: via('debug'),
-  };
+  return loggerOf(via, level);
 }
+
+const loggerOf = (via: (name: keyof typeof levels) => Log, level: LogLevel): Logger => ({
+  critical: via('critical'),
+  error: via('error'),
+  warning: via('warning'),
+  info: via('info'),
+  debug: via('debug'),
+  isDebugging: level === 'debug',
+});

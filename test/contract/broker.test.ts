@@ -64,6 +64,7 @@ function recordingLogger(): { log: Logger; lines: string[] } {
       warning: at('warning'),
       info: at('info'),
       debug: at('debug'),
+      isDebugging: true,
     },
   };
 }

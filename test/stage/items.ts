@@ -28,6 +28,7 @@ export function listening(): Logger & { readonly lines: string[] } {
     warning: as('warning'),
     info: as('info'),
     debug: as('debug'),
+    isDebugging: true,
   };
 }
 

@@ -257,6 +257,21 @@ describe('the other settlers', () => {
     expect(await lines(true)).toEqual(['info: rejected', 'error: refused', 'info: unchange']);
   });
 
+  it('logOutcome makes no line that nobody writes', async () => {
+    const logger = listening();
+    const unread: Taken = {
+      ...takenOf(subject),
+      get message(): never {
+        throw new Error('looked at for a line');
+      },
+    };
+    const settle = async (isDebugging: boolean): Promise<void> =>
+      logOutcome({ ...logger, isDebugging }, { logReject: false }).settle(unread, all.done, never());
+    await settle(false);
+    expect(logger.lines).toEqual([]);
+    await expect((async () => settle(true))()).rejects.toThrow('looked at for a line');
+  });
+
   it('exitCode counts what was not posted', async () => {
     const failures = createFailures(silentLogger);
     const settler = exitCode(failures);

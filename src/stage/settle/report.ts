@@ -5,9 +5,9 @@ import type { Received, Taken } from '../../flow/item.js';
 import type { Outcome } from '../../flow/outcome.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
-import type { Envelope } from '../../message/announcement.js';
 import type { Report } from '../../message/report.js';
 import { encodeReport } from '../../message/v02.js';
+import { aboutOf } from './about.js';
 
 export interface ReportRoute {
   readonly exchange: string;
@@ -43,7 +43,7 @@ export function report(
   return {
     name: 'report',
     settle: async (item, outcome, stop) => {
-      const about = item.subject ?? aboutOf(item);
+      const about = aboutOf(item);
       const end = endOf(outcome);
       if (end === undefined || about === undefined) return;
       if (options.now() < silentUntil) {
@@ -85,9 +85,6 @@ export function report(
     },
   };
 }
-
-const aboutOf = ({ message }: Taken): Envelope | undefined =>
-  message.kind === 'rejected' ? message.about : message.kind === 'post' ? message.announcement : undefined;
 
 function endOf(outcome: Outcome): { code: number; text: string } | undefined {
   switch (outcome.kind) {

@@ -16,8 +16,8 @@ export interface RetryOptions {
 export const retryDelay = (tries: number): number => Math.min(5_000 * 2 ** Math.min(tries, 10), 300_000);
 
 /**
- * Keeps what failed, durably, before it is acknowledged; what is kept and comes again and ends well is kept no longer. A retry that failed again waits longer than before, or
- * until the moment its error names.
+ * Keeps what failed, durably, before it is acknowledged; what is kept and comes again and ends well is kept no longer.
+ * A retry that failed again waits longer than before, or until the moment its error names.
  */
 export function retryLater(
   retries: RetryList,
