@@ -2,6 +2,7 @@ import { FatalError } from '../errors.js';
 import { type RetryDesk, type WaitingEntry, openRetryDesk } from '../process/retry-desk.js';
 import { type Call, type Run, isRehearsal } from './action.js';
 import { located } from './chosen.js';
+import { columns } from './columns.js';
 import { type RetryDeed, retryDeeds } from './retry-words.js';
 
 /** Entries that a list shows unless told otherwise. */
@@ -200,12 +201,5 @@ function table(entries: readonly WaitingEntry[]): string[] {
     nextOf(entry),
     shown(entry.reason),
   ]);
-  const all = [head, ...cells];
-  const widths = head.map((_, column) => Math.max(...all.map((line) => (line[column] ?? '').length)));
-  return all.map((line) =>
-    line
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return columns(head, cells);
 }

@@ -6,6 +6,7 @@ import { waitingIn } from '../process/spools.js';
 import type { ConfigurationStatus, InstanceReport } from '../process/status.js';
 import { type Call, type Run, orderOf } from './action.js';
 import { chosenNames, located } from './chosen.js';
+import { columns } from './columns.js';
 
 type HeldHost = InstanceReport['held'][number];
 
@@ -185,14 +186,7 @@ function table(rows: readonly Row[], areNamed: boolean): string[] {
   if (rows.length === 0) return ['no configurations'];
   const cells = rows.flatMap((row) => [cellsOf(row), ...(areNamed ? instanceCells(row) : [])]);
   const head = ['CONFIGURATION', 'STATE', 'INST', 'QUEUE', 'UNACK', 'RETRY', 'LAST (UTC)', 'BALANCE, REASON'];
-  const all = [head, ...cells];
-  const widths = head.map((_, column) => Math.max(...all.map((line) => (line[column] ?? '').length)));
-  return all.map((line) =>
-    line
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return columns(head, cells);
 }
 
 /** A balance as machines want it: taken = done + dropped + refused + failed + handed_back + in_hand. */

@@ -78,6 +78,3 @@ export function frameGatherer(send: (frame: Buffer) => void): {
     flush,
   };
 }
-
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

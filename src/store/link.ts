@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { FatalError, messageOf, PermanentError } from '../errors.js';
 import { deferred, type Deferred } from './deferred.js';
-import { frameGatherer, frameOf, frameReader, isRecord, longestFrame } from './frames.js';
+import { frameGatherer, frameOf, frameReader, longestFrame } from './frames.js';
+import { isRecord } from './json-record.js';
 import type { OwnerInfo } from './owner-file.js';
 import { decodeError } from './wire-error.js';
 

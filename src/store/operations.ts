@@ -1,5 +1,5 @@
 import { PermanentError } from '../errors.js';
-import { isRecord } from './frames.js';
+import { isRecord } from './json-record.js';
 import type { Retry, RetryIdentity, ReviewRequest, Store } from './store.js';
 
 /** What a client may ask of a store over the socket, by name. */

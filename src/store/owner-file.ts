@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isRecord } from './frames.js';
+import { readRecord } from './json-record.js';
 
 /** Who owns a state directory, and where it answers. */
 export interface OwnerInfo {
@@ -42,13 +42,8 @@ const isAlive = async ({ pid, started }: OwnerInfo): Promise<boolean> =>
   exists(pid) && (started === undefined || (await processStart(pid)) === started);
 
 function decode(text: string): OwnerInfo | undefined {
-  let read: unknown;
-  try {
-    read = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(read)) return undefined;
+  const read = readRecord(text);
+  if (read === undefined) return undefined;
   const { pid, started, token, socket } = read;
   if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 0) return undefined;
   if (typeof token !== 'string' || typeof socket !== 'string') return undefined;

@@ -5,7 +5,7 @@
  * preceded by its length and its checksum.
  */
 import { crc32 } from 'node:zlib';
-import { isRecord } from './frames.js';
+import { isRecord, readRecord } from './json-record.js';
 
 /** A message for the broker, as whoever publishes hands it over. */
 export interface SpooledPost {
@@ -63,13 +63,8 @@ export function decodeSegment(data: Buffer): SegmentContent {
 }
 
 function decodePayload(text: string): SpoolEntry | undefined {
-  let read: unknown;
-  try {
-    read = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(read)) return undefined;
+  const read = readRecord(text);
+  if (read === undefined) return undefined;
   const { at, exchange, topic, headers, body, contentType, persistent, expiration } = read;
   if (typeof at !== 'number' || typeof exchange !== 'string' || typeof topic !== 'string') return undefined;
   if (typeof body !== 'string' || typeof contentType !== 'string' || !isRecord(headers)) return undefined;

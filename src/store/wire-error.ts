@@ -1,5 +1,5 @@
 import { FatalError, messageOf, PermanentError, RetryableError } from '../errors.js';
-import { isRecord } from './frames.js';
+import { isRecord } from './json-record.js';
 
 /** An error as it crosses the socket: its class, so that the other side can ask it, and its text. */
 export interface WireError {
