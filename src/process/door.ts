@@ -10,10 +10,9 @@ export interface DoorCounts {
   /** Deliveries and retries that came in. */
   readonly received: number;
   readonly retries: number;
-  /** Deliveries by their end; `lost` of both came too late, after the broker had taken them back. */
+  /** Deliveries by their end, those among them that the broker had taken back before. */
   readonly acknowledged: number;
   readonly requeued: number;
-  readonly lost: number;
   /** Retries that are done for good, that failed once more, that were given back untouched. */
   readonly forgotten: number;
   readonly again: number;
@@ -34,7 +33,6 @@ export function createDoor(): Door {
     retries: 0,
     acknowledged: 0,
     requeued: 0,
-    lost: 0,
     forgotten: 0,
     again: 0,
     returned: 0,
@@ -48,12 +46,10 @@ export function createDoor(): Door {
       ...delivery,
       ack: () => {
         counts.acknowledged += 1;
-        if (delivery.isLost()) counts.lost += 1;
         delivery.ack();
       },
       requeue: () => {
         counts.requeued += 1;
-        if (delivery.isLost()) counts.lost += 1;
         delivery.requeue();
       },
     };
