@@ -35,6 +35,11 @@ export interface ConsumerStatus {
 
 export interface QueueConsumer extends Consumer {
   readonly status: () => ConsumerStatus;
+  /**
+   * Resolves when it is known how it has begun: the queue stands and is bound, or why that is not so can be asked (the
+   * broker is away, refuses something), or it was stopped.
+   */
+  readonly begun: Promise<void>;
 }
 
 interface Arrived {
@@ -54,6 +59,8 @@ interface Self {
   status: ConsumerStatus;
   warned: string;
   forget: () => void;
+  /** Resolves `begun`; harmless when repeated. */
+  begin: () => void;
 }
 
 /** Bindings that were refused are tried again while the session lasts; what is bound flows meanwhile. */
@@ -85,6 +92,7 @@ function report(self: Self, state: ConsumerStatus['state'], reason: string): voi
   if (reason === '' && self.status.reason !== '')
     self.log.info(`Queue ${self.options.plan.name} is as configured now.`);
   self.status = { state, reason };
+  self.begin();
 }
 
 function subscriptionOf(self: Self): Subscription {
@@ -179,6 +187,7 @@ async function stop(self: Self): Promise<void> {
   if (!self.stopped.signal.aborted) {
     self.stopped.abort();
     self.wake();
+    self.begin();
     // Why nothing came, or not all, is asked afterwards.
     self.status = { state: 'stopped', reason: self.status.reason };
   }
@@ -200,6 +209,8 @@ async function* iterate(self: Self): AsyncGenerator<Delivery> {
 
 /** Begins to consume; deliveries are fetched ahead, up to the prefetch, before the iteration starts. */
 export function openConsumer(options: ConsumerOptions): QueueConsumer {
+  let begin = (): void => undefined;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
   const self: Self = {
     options,
     log: options.log ?? silentLogger,
@@ -210,7 +221,13 @@ export function openConsumer(options: ConsumerOptions): QueueConsumer {
     status: { state: 'starting', reason: '' },
     warned: '',
     forget: () => undefined,
+    begin,
   };
+  const look = ({ state }: ReturnType<BrokerConnection['status']>): void => {
+    if (state !== 'connecting' && state !== 'connected') begin();
+  };
+  void begun.then(options.connection.onChange(look));
+  look(options.connection.status());
   self.forget = options.connection.beforeClose(async () => {
     await stop(self);
     const { session } = self;
@@ -231,6 +248,7 @@ export function openConsumer(options: ConsumerOptions): QueueConsumer {
     unacknowledged: () => (self.session?.alive === true ? self.session.ledger.unfinished() : 0),
     stop: () => stop(self),
     status: () => self.status,
+    begun,
     isRefused: () => self.status.state === 'waiting',
   };
 }

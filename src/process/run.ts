@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../broker/backoff.js';
 import { componentNamed } from '../component/all.js';
 import type { Component } from '../component/component.js';
 import { refuseOptions, refuseUncalledHooks, withoutEffect } from '../component/refuse.js';
@@ -14,6 +15,9 @@ import { waitingText } from './summary.js';
 
 /** Milliseconds after which exchanges that are not seen to yet are no reason to keep silent. */
 const DECLARING = 2000;
+
+/** Milliseconds for the queue, where a broker neither answers nor refuses. */
+const SUBSCRIBING = 5000;
 
 export interface RunOptions {
   readonly stop: AbortSignal;
@@ -91,8 +95,20 @@ async function begin(kit: OpenKit, config: Config, options: RunOptions, account:
   const declared = seeToExchanges(kit, config, options.stop);
   // While that broker is away we are as good as running: whoever started us must not take us for hung.
   await Promise.race([declared, sleep(DECLARING, undefined, { ref: false })]);
+  await subscribed(kit, options.stop);
   options.running?.(kit, account);
   await declared;
+}
+
+/**
+ * Whoever hears that we run may post at once, and a broker drops what no queue is bound for: so the queue is bound
+ * before it is said, unless it cannot be.
+ */
+async function subscribed(kit: OpenKit, stop: AbortSignal): Promise<void> {
+  const limit = new AbortController();
+  const late = pause(SUBSCRIBING, AbortSignal.any([stop, limit.signal]));
+  await Promise.race([kit.opened()?.begun, late]);
+  limit.abort();
 }
 
 /** An empty queue means nothing when the queue is not bound as it should be: who runs once must hear of it. */

@@ -311,6 +311,25 @@ describe('a consumer', () => {
     expect(await host.depth(queue)).toBe(0);
   });
 
+  test('tells when it has begun: bound, or for a reason not', async () => {
+    await host.exchange('xpublic');
+    const publisher = openPublisher({ connection: connect() });
+    await publisher.publish(outgoing('xpublic', 'k', 'nobody there'));
+    const consumer = consume(connect(), { plan: plan('q', [{ exchange: 'xpublic', key: '#' }]) });
+    await consumer.begun;
+    expect(await publisher.publish(outgoing('xpublic', 'k', 'x'))).toEqual({ routed: true });
+    const unbound = consume(connect(), { plan: plan('r', [{ exchange: 'nowhere', key: '#' }]) });
+    await unbound.begun;
+    expect(unbound.status().reason).toContain('cannot bind queue r to exchange nowhere');
+    const nobody = host.address(host.admin, await freePort());
+    const away = consume(connect({ addresses: [nobody] }), { plan: plan('q') });
+    await away.begun;
+    expect(away.status().state).toBe('starting');
+    const stopped = consume(connect(), { plan: plan('q') });
+    await stopped.stop();
+    await stopped.begun;
+  });
+
   test('never holds more than its prefetch, and gives the rest back when it stops', async () => {
     await host.queue('q');
     for (let number = 0; number < 30; number += 1) await host.publish('', 'q', String(number));

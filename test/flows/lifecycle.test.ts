@@ -1,5 +1,6 @@
 import { readFile, readdir, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import amqp from 'amqplib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type TestHost, eventually, testHost } from '../servers/rabbitmq.js';
 import { type User, newUser } from './program.js';
@@ -77,10 +78,13 @@ describe('a daemon', () => {
       join(user.home, 'a.txt'),
     ]);
     expect(posted.code).toBe(0);
+    // Nothing was dropped: the queue was bound when `start` had ended.
+    expect(posted.stderr).not.toContain('[WARNING]');
     await eventually('the file is there and counted', async () => {
       const { code, row } = await statusOf();
-      const isWell = code === 0 && row.state === 'running' && row.reason === '';
-      return isWell && row.balance['done'] === 1 && row.last_transfer !== null;
+      expect(row).toMatchObject({ state: 'running', reason: '', balance: { done: 1 } });
+      expect({ code, last: row.last_transfer }).toEqual({ code: 0, last: expect.any(String) as string });
+      return true;
     });
     expect(await readFile(join(user.home, 'got', 'a.txt'), 'utf8')).toBe('aaa');
     const { row } = await statusOf();
@@ -141,6 +145,30 @@ describe('a daemon', () => {
       state: 'stopped',
       instances: { running: 0, expected: 2 },
     });
+  });
+
+  it('misses nothing that is posted as soon as it is started', async () => {
+    const connection = await amqp.connect(host.url());
+    const channel = await connection.createConfirmChannel();
+    const returned: string[] = [];
+    channel.on('return', ({ fields }: amqp.Message) => returned.push(fields.routingKey));
+    // Each with a queue that nobody has declared before.
+    for (const name of ['e1', 'e2', 'e3']) {
+      await user.configure(`subscribe/${name}.conf`, [
+        `broker ${secretless(host.url())}`,
+        'exchange xpublic',
+        `subtopic ${name}.#`,
+        'instances 2',
+        'reject .*',
+      ]);
+      expect(await user.run('sr_subscribe', ['start', name])).toMatchObject({ code: 0 });
+      channel.publish('xpublic', `v02.post.${name}.x`, Buffer.from('x'), { mandatory: true });
+      await channel.waitForConfirms();
+      await user.run('sr_subscribe', ['stop', name]);
+      await unlink(join(user.config, `subscribe/${name}.conf`));
+    }
+    await connection.close();
+    expect(returned).toEqual([]);
   });
 
   it('has its dead instances replaced, and says 1 while one is missing', async () => {

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { inspect, promisify } from 'node:util';
 import amqp from 'amqplib';
 import type { Channel, GetMessage } from 'amqplib';
 import { nodePaths } from '../../src/quickstart/broker-files.js';
@@ -305,15 +305,30 @@ export async function testHost(given?: PrivateBroker, vhostName?: string): Promi
   };
 }
 
-/** Repeats `probe` until it holds; fails with `what` after the deadline (10 seconds unless given). */
+/**
+ * Repeats `probe` until it holds; fails with `what` after the deadline (10 seconds unless given). A probe may expect()
+ * instead of answering: what it missed last is told.
+ */
 export async function eventually(
   what: string,
   probe: () => boolean | Promise<boolean>,
   timeout = 10_000,
 ): Promise<void> {
   const deadline = Date.now() + timeout;
-  while (!(await probe())) {
-    if (Date.now() > deadline) throw new Error(`Not so within ${timeout} ms: ${what}`);
+  for (;;) {
+    let missed = '';
+    try {
+      if (await probe()) return;
+    } catch (thrown) {
+      // Only what a probe expects is waited for.
+      if (!(thrown instanceof Error) || thrown.name !== 'AssertionError') throw thrown;
+      missed = `\n${thrown.message}${difference(thrown)}`;
+    }
+    if (Date.now() > deadline) throw new Error(`Not so within ${timeout} ms: ${what}${missed}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
+
+/** What was there where something else was expected. */
+const difference = (thrown: Error): string =>
+  'actual' in thrown ? `\nlast seen: ${inspect(thrown.actual, { depth: 8 })}` : '';
