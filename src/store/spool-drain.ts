@@ -51,13 +51,14 @@ function stillWanted({ post, at }: SpoolEntry, { ttl, now }: Self): SpooledPost 
   return age >= post.expiration ? undefined : { ...post, expiration: post.expiration - age };
 }
 
-/** Reads a segment; undefined when somebody has removed it meanwhile. */
+/** Reads a segment; undefined when somebody has removed it meanwhile, or it cannot be read: then that is the failure. */
 async function readSegment(self: Self, { name }: SegmentName): Promise<Buffer | undefined> {
   try {
     return await readFile(join(self.directory, name));
   } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return undefined;
-    throw thrown;
+    // Not thrown: the lock is ours until everything that was sent before has been answered.
+    if (systemCode(thrown) !== 'ENOENT') self.failure ??= errorOf(thrown);
+    return undefined;
   }
 }
 

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { RetryableError, messageOf, systemCode } from '../errors.js';
 import { segmentName, writerName } from './spool-names.js';
 import { type SpooledPost, encodeEntry } from './spool-segment.js';
+import { syncWayTo } from './sync-directory.js';
 
 /** Posts in one segment at most: what may come twice when whoever drains is killed. */
 export const segmentSize = 500;
@@ -44,11 +45,10 @@ async function syncDirectory(directory: string): Promise<void> {
 async function makeDirectory({ directory, destination, flush }: WriterOptions): Promise<void> {
   const first = await mkdir(directory, { recursive: true, mode: 0o700 });
   await chmod(directory, 0o700);
-  if (first === undefined) return;
-  await writeFile(join(directory, 'destination'), `${destination}\n`, { mode: 0o600 });
-  if (!flush) return;
-  for (let made = directory; made.length >= first.length; made = dirname(made))
-    await syncDirectory(dirname(made));
+  if (first !== undefined)
+    await writeFile(join(directory, 'destination'), `${destination}\n`, { mode: 0o600 });
+  // Whoever made it may have been killed before it came to this.
+  if (flush) syncWayTo(directory);
 }
 
 /** What fits into one segment. */

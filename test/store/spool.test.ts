@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -10,8 +11,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
@@ -221,6 +223,23 @@ describe('a spool', () => {
     });
     await expect(failing).rejects.toThrow('the broker is gone');
     expect((await drained()).sent).toEqual(['b', 'c']);
+  });
+
+  it('waits for what it has sent when it cannot read the next segment', async () => {
+    await open().append(postOf('a'));
+    const unreadable = join(directory, nameOf(Date.now() + HOUR, 1, 1));
+    mkdirSync(unreadable);
+    const order: string[] = [];
+    const failing = drained({
+      send: async () => {
+        // Time enough for whoever would not wait.
+        for (let turn = 0; turn < 50; turn += 1) await readFile(join(directory, 'destination'));
+        order.push('confirmed');
+      },
+    }).finally(() => order.push('ended'));
+    await expect(failing).rejects.toThrow('EISDIR');
+    expect(order).toEqual(['confirmed', 'ended']);
+    expect(segments()).toEqual([basename(unreadable)]);
   });
 
   it('ends when it is told to, and keeps the rest', async () => {
