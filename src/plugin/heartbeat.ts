@@ -1,6 +1,7 @@
 import type { Balance } from '../flow/balance.js';
 import type { Settler } from '../flow/stage.js';
 import { answered } from './answered.js';
+import { deadline } from './deadline.js';
 import type { Plugins } from './plugins.js';
 
 /** Milliseconds that all of on_stop gets together: whoever stops us does not wait for ever. */
@@ -33,9 +34,13 @@ export function heartbeat(plugins: Plugins, facts: HeartbeatFacts): Settler<unkn
         await answered(() => run(event, plugins.context(stop)), stop, `on_heartbeat ${name}`);
     },
     stop: async () => {
-      const deadline = AbortSignal.timeout(LAST_WORDS);
-      for (const { name, run } of plugins.entries('on_stop'))
-        await answered(() => run(plugins.context(deadline)), deadline, `on_stop ${name}`, 0);
+      const { signal, end } = deadline(LAST_WORDS);
+      try {
+        for (const { name, run } of plugins.entries('on_stop'))
+          await answered(() => run(plugins.context(signal)), signal, `on_stop ${name}`, 0);
+      } finally {
+        end();
+      }
     },
     settle: () => undefined,
   };

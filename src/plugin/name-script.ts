@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { extname } from 'node:path';
 import { RetryableError } from '../errors.js';
+import { deadline } from './deadline.js';
 import { type Wanted, loadModule, pythonPlugin, unusable, usableFile } from './load.js';
 
 /*
@@ -64,10 +65,11 @@ async function loadNamer(line: Wanted, options: NameScriptOptions): Promise<Name
 
 function runNamer(file: string, name: string, { timeout, stop }: NameScriptOptions): Promise<string> {
   return new Promise((resolve, reject) => {
-    const limit = timeout > 0 ? AbortSignal.any([stop, AbortSignal.timeout(timeout)]) : stop;
+    const limit = timeout > 0 ? deadline(timeout, stop) : undefined;
+    const signal = limit?.signal ?? stop;
     const child = spawn(file, [name], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      signal: limit,
+      signal,
       killSignal: 'SIGKILL',
     });
     let output = '';
@@ -75,15 +77,21 @@ function runNamer(file: string, name: string, { timeout, stop }: NameScriptOptio
       if (output.length < ANSWER_LIMIT) output += text;
     });
     child.once('error', (cause) => {
-      const why = limit.aborted ? 'it did not end in time' : cause.message;
+      limit?.end();
+      const why = stop.aborted
+        ? 'we were stopped'
+        : signal.aborted
+          ? 'it did not end in time'
+          : cause.message;
       reject(new RetryableError(`${file}: no name for ${JSON.stringify(name)}: ${why}`, { cause }));
     });
-    child.once('close', (status, signal) => {
+    child.once('close', (status, ended) => {
+      limit?.end();
       if (status === 0) resolve(output.replace(/\r?\n[^]*$/, ''));
       else
         reject(
           new RetryableError(
-            `${file}: no name for ${JSON.stringify(name)}: it ended with ${signal ?? `exit status ${status ?? 1}`}`,
+            `${file}: no name for ${JSON.stringify(name)}: it ended with ${ended ?? `exit status ${status ?? 1}`}`,
           ),
         );
     });

@@ -10,6 +10,7 @@ import { placeOf } from '../config/syntax.js';
 import { FatalError, messageOf } from '../errors.js';
 import { type Root, openRoot } from '../file/inside.js';
 import type { Logger } from '../logger.js';
+import { deadline } from '../plugin/deadline.js';
 import { type Wanted, loadPlugins } from '../plugin/load.js';
 import { loadNameScripts } from '../plugin/name-script.js';
 import type { Store } from '../store/store.js';
@@ -185,10 +186,13 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
 
 /** Removes the queue of a dry run. Where the broker is away it goes by itself, a little later. */
 async function forget(brokers: Brokers, queue: string, logger: Logger): Promise<void> {
+  const { signal, end } = deadline(FORGET_LIMIT);
   try {
-    await openTopology(brokers.consuming()).deleteQueue(queue, {}, AbortSignal.timeout(FORGET_LIMIT));
+    await openTopology(brokers.consuming()).deleteQueue(queue, {}, signal);
   } catch (thrown) {
     logger.debug(`queue ${queue} of the dry run is left to expire: ${messageOf(thrown)}`);
+  } finally {
+    end();
   }
 }
 
