@@ -39,6 +39,8 @@ interface Call {
   readonly since: number;
   /** Raised when it is given up, or when the one who asks is stopped. */
   readonly signal: AbortSignal;
+  /** There is a word, or no hope of one: no limit of its own ends it any more. */
+  readonly settled: () => void;
 }
 
 interface GiveUp {
@@ -142,6 +144,25 @@ export function openBreaker(options: BreakerOptions): Breaker {
     clearInterval(clock);
     clock = undefined;
   };
+  /** While it is under way nobody else asks: so it has a limit, where `timeout` sets none, too. */
+  const beginProbe = (host: Host, stop: AbortSignal): Call => {
+    const limit = Math.max(2 * rules.longestPause, host.patience);
+    const over = new AbortController();
+    const timer = setTimeout(() => {
+      const error = new HostFailure(`no word from ${host.name} for ${limit / 1000} s`);
+      host.waiting.delete(call);
+      fail(host, call, error);
+      over.abort(error);
+    }, limit).unref();
+    const call: Call = {
+      probe: true,
+      begun: now(),
+      since: performance.now(),
+      signal: AbortSignal.any([stop, over.signal]),
+      settled: () => clearTimeout(timer),
+    };
+    return call;
+  };
   const enter = async (host: Host, stop: AbortSignal): Promise<Call> => {
     host.lastAsked = now();
     if (!isKnown(host) && host.waiting.size >= half)
@@ -157,13 +178,15 @@ export function openBreaker(options: BreakerOptions): Breaker {
         notBefore,
       });
     }
-    const { probe } = admission;
-    const call = {
-      probe,
-      begun: now(),
-      since: performance.now(),
-      signal: probe ? stop : signalFor(host, stop),
-    };
+    const call: Call = admission.probe
+      ? beginProbe(host, stop)
+      : {
+          probe: false,
+          begun: now(),
+          since: performance.now(),
+          signal: signalFor(host, stop),
+          settled: nothing,
+        };
     host.waiting.add(call);
     if (clock === undefined) {
       clock = setInterval(look, patience / 10);
@@ -173,6 +196,7 @@ export function openBreaker(options: BreakerOptions): Breaker {
   };
   /** What a failure says about the server. */
   const judge = (host: Host, call: Call, error: unknown, stop: AbortSignal): void => {
+    call.settled();
     if (stop.aborted || call.signal.aborted) host.state.left(call.probe);
     else if (error instanceof SlowServer && host.lastDone < call.begun) {
       // Nothing came to an end in all that time: no need to lose it five times over.
@@ -188,18 +212,24 @@ export function openBreaker(options: BreakerOptions): Breaker {
     try {
       const download = await session.get(path, call.signal, range);
       spoke(host);
-      host.patience = Math.max(host.patience, 2 * (host.lastHeard - call.begun));
+      // What was slow once may be so again, but not for ever.
+      host.patience = Math.max(patience, host.patience / 2, 2 * (host.lastHeard - call.begun));
       if (download.whole !== undefined) {
+        call.settled();
         heard(host);
         return download;
       }
       return followed(download, {
         onData: () => {
           host.lastHeard = now();
+          call.settled();
           // The end of a large file is not waited for: bytes flow again.
           if (call.probe && !host.isSlow && host.state.held() !== undefined) heard(host);
         },
-        onEnd: () => heard(host),
+        onEnd: () => {
+          call.settled();
+          heard(host);
+        },
         onFailure: (error) => {
           judge(host, call, error, stop);
           return givenUp(call) ?? error;
@@ -226,6 +256,8 @@ export function openBreaker(options: BreakerOptions): Breaker {
       }),
   };
 }
+
+const nothing = (): void => undefined;
 
 /** Why nobody waits for the answer any more. */
 const givenUp = ({ signal }: Call): HostFailure | undefined =>

@@ -147,6 +147,20 @@ describe('a server that failed too often', () => {
   });
 });
 
+it('a probe that gets no word is given up, also without a timeout', async () => {
+  start({ firstPause: 50, longestPause: 100, patience: 100 }, 0);
+  await open();
+  time += 50;
+  const error = await failure('stall-before/x');
+  expect(error).toBeInstanceOf(HostFailure);
+  expect(messageOf(error)).toContain('no word from');
+  const held = breaker.held()[0];
+  expect(held?.reason).toBe(messageOf(error));
+  time += 100;
+  expect(await fetched('right/x')).toEqual(rightBody);
+  expect(breaker.held()).toEqual([]);
+});
+
 describe('what counts', () => {
   it.each([
     ['reset/x', HostFailure],
@@ -295,6 +309,19 @@ describe('a silent server', () => {
     expect(lines.filter((line) => line.includes('left alone'))).toHaveLength(1);
     time += 5000;
     expect(await fetched('right/x')).toEqual(rightBody);
+  });
+
+  it('is not waited for longer for ever because it was slow once', async () => {
+    start({ patience: 300 }, 3000);
+    await fetched('right/x', other.url);
+    const slowly = breaker.guard(await transports.session(other.url, forever), server.url);
+    const answer = slowly.get('right/x', forever);
+    time += 100_000;
+    for await (const chunk of (await answer).data) expect(chunk.length).toBeGreaterThan(0);
+    for (let number = 0; number < 10; number += 1) await fetched('right/x');
+    await fetched('right/x', other.url);
+    const errors = await Promise.all(Array.from({ length: 4 }, () => failure('stall-before/x')));
+    expect(messageOf(errors[0])).toContain('for 0.3 s');
   });
 
   it('is waited for when nobody else wants the lanes', async () => {
