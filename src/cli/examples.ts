@@ -32,6 +32,13 @@ const table: Readonly<Record<string, readonly Example[]>> = {
     },
     { what: 'Run it for good', command: 'sr_subscribe start mydata && sr_subscribe status' },
   ],
+  sr_sarra: [
+    {
+      what: 'See what a configuration comes to, and what would be done',
+      command: 'sr_sarra show from_alice && sr_sarra --dry_run --once foreground from_alice',
+    },
+    { what: 'Collect for good', command: 'sr_sarra start from_alice && sr_sarra status' },
+  ],
   sr_log: [
     {
       what: 'Who has got what I announced?',

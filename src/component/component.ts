@@ -36,12 +36,15 @@ export interface Kit {
   /** User and host of the broker that we post to. */
   readonly postUser: string;
   readonly postHost: string;
+  /** The name of that broker, as of a pump that has been given none. */
+  readonly postName: string;
   readonly consumer: () => Consumer;
   readonly publisher: () => Publisher;
   /** Undefined when records are switched off. */
   readonly reporter: Reporter | undefined;
   readonly store: Store;
-  readonly transports: () => Transports;
+  /** `public`: web servers must have public addresses. */
+  readonly transports: (reach?: 'public') => Transports;
   readonly rootOf: (target: Target) => Root;
   readonly plugins: Plugins;
   /** Plugins that name files; undefined where the configuration has none. */

@@ -13,6 +13,7 @@ import { describe } from '../stage/describe.js';
 import { postRate } from '../stage/post-rate.js';
 import { exitCode } from '../stage/settle/exit-code.js';
 import { remember } from '../stage/settle/remember.js';
+import { leaveWebNames } from '../stage/web-names.js';
 import type { Component, Kit } from './component.js';
 import { GRACE, dedupeOptions, withPulse } from './consuming.js';
 import { announceOptions, describeOptions } from './posting.js';
@@ -62,6 +63,7 @@ export const post: Component = {
     const { logger } = kit;
     const posted = from(tree(treeOptions(config, kit)), paceOf(config), logger)
       .to(describe(describeOptions(config, kit)))
+      .to(leaveWebNames(logger))
       .to(
         choose({
           rules: config.rules,

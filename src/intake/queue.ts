@@ -4,7 +4,9 @@ import type { Touch } from '../flow/order.js';
 import type { Intake } from '../flow/stage.js';
 import { decode } from '../message/formats.js';
 import { decodeRelPath, normalisePath } from '../message/rel-path.js';
+import type { Decoded, RawMessage } from '../message/wire.js';
 import type { DueRetry, RetryList } from '../store/store.js';
+import type { Vouch } from './identity.js';
 
 /*
  * Takes from the broker's queue and from the retry list at the same time: a retry that is due and a delivery that is
@@ -21,6 +23,8 @@ export interface QueueOptions {
   readonly pollPeriod: number;
   /** First words of the topics of posts, where they are not the usual ones. */
   readonly postPrefix?: string | undefined;
+  /** Says where messages come from, whatever they say themselves; absent, they are believed. */
+  readonly vouch?: Vouch | undefined;
   readonly now: () => number;
 }
 
@@ -41,10 +45,15 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
   /** Looks at the retry list at once: one that was in hand has ended, and there were more due than fit. */
   let lookAgain: () => void = () => undefined;
 
+  const read = (raw: RawMessage, exchange: string): Decoded => {
+    const message = decode(raw, options.postPrefix);
+    return options.vouch === undefined ? message : options.vouch(message, exchange);
+  };
+
   const takeDelivery = (delivery: Delivery): Taken => ({
     delivery,
     exchange: delivery.exchange,
-    message: decode(delivery, options.postPrefix),
+    message: read(delivery, delivery.exchange),
     takenAt: options.now(),
     repeated: delivery.redelivered,
     close: (outcome) => {
@@ -60,7 +69,7 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
     return {
       retry,
       exchange: retry.exchange,
-      message: decode({ ...retry, body: Buffer.from(retry.body, 'utf8') }, options.postPrefix),
+      message: read({ ...retry, body: Buffer.from(retry.body, 'utf8') }, retry.exchange),
       takenAt: options.now(),
       repeated: true,
       close: async (outcome) => {

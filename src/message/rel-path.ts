@@ -87,3 +87,6 @@ export const endsInName = (path: string): boolean => {
   const name = nameOf(path);
   return name !== '' && name !== '.';
 };
+
+/** Whether an element of a decoded path is a name by which web servers are told what to do: `.htaccess` and its like. */
+export const isWebControl = (path: string): boolean => /(?:^|\/)\.ht/iu.test(path);

@@ -17,7 +17,7 @@ import type { Store } from '../store/store.js';
 import { openBreaker, type BreakerOptions } from '../transport/breaker.js';
 import type { Addresses } from '../transport/guarded-connect.js';
 import type { HeldHost } from '../transport/host-state.js';
-import type { Credential } from '../transport/transport.js';
+import type { Credential, Transports } from '../transport/transport.js';
 import { openTransports } from '../transport/registry.js';
 import { bindingsFile } from './bindings-file.js';
 import { type Poster, openPoster } from './poster.js';
@@ -110,21 +110,22 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
   const breaker = config.queue.retry
     ? openBreaker({ logger, lanes: config.running.lanes, ...around.breaker })
     : undefined;
-  const transports = once(() =>
+  const transportsTo = (publicOnly: boolean): Transports =>
     openTransports({
       limits: {
         timeout: config.transfer.timeout * 1000,
         connections: config.running.lanes,
         tlsRigour: config.queue.tlsRigour === 'medium' ? 'normal' : config.queue.tlsRigour,
         redirectPrivate: config.transfer.redirectPrivate,
+        publicOnly,
       },
       credentialOf: (url) => credentials.site(config.withPassword(url)),
       logger,
       kbytesPerSecond: config.transfer.kbytesPs,
       ...(breaker === undefined ? {} : { breaker }),
       ...(around.addresses === undefined ? {} : { addresses: around.addresses }),
-    }),
-  );
+    });
+  const transports = { any: once(() => transportsTo(false)), public: once(() => transportsTo(true)) };
   const poster =
     config.component === 'post' && !rehearsal
       ? openPoster({
@@ -150,6 +151,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     brokerName: nameOf(consumed),
     postUser: posted?.user ?? user,
     postHost: posted?.host ?? nameOf(consumed),
+    postName: nameOf(posted ?? consumed),
     consumer: counted.get,
     publisher: () => (rehearsal ? rehearse(around.write) : (poster?.publisher ?? brokers.publisher())),
     reporter: wantsReports
@@ -159,7 +161,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
         }
       : undefined,
     store: { ...around.store, retries: door.retries(around.store.retries) },
-    transports: transports.get,
+    transports: (reach) => transports[reach ?? 'any'].get(),
     rootOf: roots.of,
     plugins,
     nameScript,
@@ -176,7 +178,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     held: () => breaker?.held() ?? [],
     close: async () => {
       poster?.close();
-      await transports.made()?.close();
+      for (const { made } of Object.values(transports)) await made()?.close();
       if (rehearsal && plan !== undefined) await forget(brokers, plan.name, logger);
       await brokers.close();
       roots.close();

@@ -4,16 +4,21 @@ import type { Announcement } from '../message/announcement.js';
 import { decodeRelPath } from '../message/rel-path.js';
 import type { Seen } from '../store/store.js';
 import { type Basis, dedupeKey } from './dedupe-key.js';
+import { type Round, roundKey } from './round.js';
 
 export interface DedupeOptions {
   /** Milliseconds a key is remembered after it was last seen; 0 lets everything pass. */
   readonly ttl: number;
   readonly basis: Basis;
+  /** What comes round between pumps is known again by itself, not by its content. */
+  readonly round?: Round | undefined;
 }
 
 /** What duplicate suppression adds to an item: the key it has claimed, to be committed or given up at its end. */
 export interface Claimed {
   readonly claimed?: string;
+  /** Milliseconds for which the key is to be known, where that is not the period of the option. */
+  readonly claimedFor?: number;
 }
 
 interface Suppressible {
@@ -38,9 +43,18 @@ export function dedupe(seen: Seen, options: DedupeOptions): Stage<Suppressible, 
     if (repeated === true && (await isOwnRepeat(seen, key, subject, options.ttl, stop))) return pass;
     return done(304, 'Not modified: duplicate announcement');
   };
+  /** An announcement that has been here, from wherever it comes now. */
+  const comeRound = async (item: Suppressible, key: string, ttl: number, stop: AbortSignal) => {
+    if ((await seen.claim(key, ttl, stop)) === 'ours') return { claimed: key, claimedFor: ttl };
+    if (item.repeated === true && (await isOwnRepeat(seen, key, item.subject, ttl, stop))) return pass;
+    return done(304, 'Not modified: this announcement has been here before');
+  };
   return {
     name: 'dedupe',
     run: (item, stop) => {
+      const { round } = options;
+      const again = round && roundKey(item.subject, round);
+      if (round !== undefined && again !== undefined) return comeRound(item, again, round.ttl, stop);
       const key = options.ttl === 0 ? undefined : dedupeKey(item.subject, options.basis);
       return key === undefined ? pass : claim(item, key, stop);
     },
@@ -67,10 +81,12 @@ async function isOwnRepeat(
 /** Makes a claimed key known, together with the announcement that it was. */
 export async function commitClaim(
   seen: Seen,
-  key: string,
+  { claimed: key, claimedFor }: { readonly claimed: string } & Claimed,
   subject: Announcement,
-  ttl: number,
+  usual: number,
 ): Promise<void> {
-  const path = decodeRelPath(subject.relPath);
+  const ttl = claimedFor ?? usual;
+  // An announcement that has come round is known whatever has been removed since.
+  const path = claimedFor === undefined ? decodeRelPath(subject.relPath) : undefined;
   await Promise.all([seen.commit(repeatKey(key, subject), ttl, path), seen.commit(key, ttl, path)]);
 }

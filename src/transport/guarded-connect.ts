@@ -21,6 +21,8 @@ export interface Guard {
   readonly addresses: Addresses;
   /** Only public addresses may be connected to. */
   readonly publicOnly: boolean;
+  /** Why others are refused: the error about a host and the address it has. */
+  readonly refusal: (host: string, address: string) => Error;
   /** Told of every connection that is made, whether it leads to a public address. */
   readonly onConnected: (isPublic: boolean) => void;
 }
@@ -33,16 +35,16 @@ export function guardedConnector(
   options: buildConnector.BuildOptions,
   guard: Guard,
 ): buildConnector.connector {
-  const { addresses, publicOnly, onConnected } = guard;
+  const { addresses, publicOnly, refusal, onConnected } = guard;
   const connect = buildConnector({
     ...options,
-    lookup: publicOnly ? publicLookup(addresses) : addresses.lookup,
+    lookup: publicOnly ? publicLookup(addresses, refusal) : addresses.lookup,
   });
   return (target, done) => {
     const literal = target.hostname.replace(/^\[(.*)\]$/u, '$1');
     // An address needs no lookup: it is judged before the first packet.
     if (publicOnly && isIP(literal) !== 0 && !addresses.isPublic(literal)) {
-      process.nextTick(done, notPublic(target.hostname, literal), null);
+      process.nextTick(done, refusal(target.hostname, literal), null);
       return;
     }
     connect(target, (...[error, socket]) => {
@@ -54,7 +56,7 @@ export function guardedConnector(
       if (publicOnly && !isPublic) {
         const found = socket.remoteAddress ?? 'nobody knows what';
         socket.destroy();
-        done(notPublic(target.hostname, found), null);
+        done(refusal(target.hostname, found), null);
         return;
       }
       onConnected(isPublic);
@@ -64,7 +66,7 @@ export function guardedConnector(
 }
 
 /** Resolves names, and leaves out every address that is not public. */
-function publicLookup({ isPublic, lookup }: Addresses): LookupFunction {
+function publicLookup({ isPublic, lookup }: Addresses, refusal: Guard['refusal']): LookupFunction {
   return (name, options, done) => {
     lookup(name, { ...options, all: true }, (error, found) => {
       if (error !== null) {
@@ -74,15 +76,23 @@ function publicLookup({ isPublic, lookup }: Addresses): LookupFunction {
       const all = typeof found === 'string' ? [{ address: found, family: isIP(found) }] : found;
       const [first, ...others] = all.filter(({ address }) => isPublic(address));
       if (first === undefined) {
-        done(notPublic(name, all.map(({ address }) => address).join(', ')), [] as LookupAddress[]);
+        done(refusal(name, all.map(({ address }) => address).join(', ')), [] as LookupAddress[]);
       } else if (options.all === true) done(null, [first, ...others]);
       else done(null, first.address, first.family);
     });
   };
 }
 
-const notPublic = (host: string, address: string): Error =>
+/** Because a public server sends us there. */
+export const notPublic = (host: string, address: string): Error =>
   new PermanentError(
     499,
     `a public server redirects to ${host}, which is ${address} and not public: refused; 'redirect_private on' allows it`,
+  );
+
+/** Because whoever announces the file may not have us ask the machines of this network. */
+export const notAllowed = (host: string, address: string): Error =>
+  new PermanentError(
+    403,
+    `Forbidden: ${host} is ${address}, which is not public: refused; 'source_hosts ${host}' allows it`,
   );

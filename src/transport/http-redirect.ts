@@ -22,11 +22,11 @@ export interface Trail {
 type Answered = Pick<Dispatcher.ResponseData, 'headers'> & { readonly status: number };
 
 /** The beginning of the way. */
-export const trailFrom = (first: URL): Trail => ({
+export const trailFrom = (first: URL, publicOnly: boolean): Trail => ({
   first,
   url: first,
   isHome: true,
-  publicOnly: false,
+  publicOnly,
   hops: 0,
 });
 

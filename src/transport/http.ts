@@ -120,7 +120,7 @@ async function follow(
   range: Record<string, string>,
   { origins, limits, stop }: Setting,
 ): Promise<Answer> {
-  for (let trail = trailFrom(first); ;) {
+  for (let trail = trailFrom(first, limits.publicOnly === true); ;) {
     const { url, isHome, publicOnly } = trail;
     const lease = await origins.lease(url.origin, stop, publicOnly);
     const guard = watch(stop, limits.timeout, () => shown(url));

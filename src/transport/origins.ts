@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { type buildConnector, Pool } from 'undici';
 import { RetryableError } from '../errors.js';
-import { type Addresses, guardedConnector } from './guarded-connect.js';
+import { type Addresses, guardedConnector, notAllowed, notPublic } from './guarded-connect.js';
 import type { TransferLimits } from './transport.js';
 
 /** Idle sockets are given up after this time unless the server promises more: before a server closes them (5 s). */
@@ -79,6 +79,7 @@ export function openOrigins(limits: TransferLimits, addresses: Addresses): Origi
     const connect = guardedConnector(connectOptions(limits), {
       addresses,
       publicOnly,
+      refusal: limits.publicOnly === true ? notAllowed : notPublic,
       onConnected: (isPublic) => {
         reach.known = true;
         reach.public ||= isPublic;

@@ -68,4 +68,6 @@ export interface TransferLimits {
   readonly tlsRigour: 'lax' | 'normal' | 'strict';
   /** A public server may redirect to an address that is not public. */
   readonly redirectPrivate?: boolean;
+  /** Web servers must have public addresses, whoever names them. */
+  readonly publicOnly?: boolean;
 }

@@ -24,6 +24,7 @@ it('there is a page for each program, for both formats, and for configurations',
     'sr_log.7',
     'sr_post.1',
     'sr_post.7',
+    'sr_sarra.1',
     'sr_subscribe.1',
   ]);
   const { man } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
@@ -51,7 +52,7 @@ describe.each(manualPages())('%s', (page) => {
   });
 });
 
-describe.each(['sr_post', 'sr_subscribe', 'sr_log'])('the page of %s', (program) => {
+describe.each(['sr_post', 'sr_subscribe', 'sr_sarra', 'sr_log'])('the page of %s', (program) => {
   it('tells of every action and every option', () => {
     const facts = componentOf(program);
     if (facts === undefined) throw new Error('no such program');

@@ -123,6 +123,7 @@ const kitOf = (messages: readonly Message[], more: Partial<Kit> = {}): Kit => ({
   brokerName: 'broker',
   postUser: 'ann',
   postHost: 'posting',
+  postName: 'posting',
   consumer: () => consumerOf(messages),
   publisher: () => publisher('announce'),
   reporter: { publisher: publisher('record'), route: async () => ({ exchange: 'xs_ann', dialect: 'log' }) },
@@ -317,6 +318,6 @@ describe('log', () => {
 });
 
 it('has a name and a summary for every program', () => {
-  expect(components.map(({ name }) => name)).toEqual(['post', 'subscribe', 'report']);
+  expect(components.map(({ name }) => name)).toEqual(['post', 'subscribe', 'sarra', 'report']);
   for (const { summary } of components) expect(summary).not.toBe('');
 });

@@ -69,6 +69,12 @@ export const selection = group({
     aliases: ['gf'],
     help: 'Pumps reached through this one.',
   }),
+  loop_check: option({
+    type: boolean,
+    default: true,
+    components: ['sarra'],
+    help: 'Drop what comes back from another pump to the one it came from.',
+  }),
   to: option({
     type: list,
     default: [],

@@ -1,6 +1,6 @@
 import { carriers, downloaders, group, movers, option, walkers } from '../option.js';
 import { inflight } from '../special-values.js';
-import { boolean, count, directory, duration, mode, oneOf, rate, size, url } from '../values.js';
+import { boolean, count, directory, duration, list, mode, oneOf, rate, size, url } from '../values.js';
 
 /** Moving the bytes, and what becomes of them on this disk or on a server. */
 export const transfer = group({
@@ -81,6 +81,30 @@ export const transfer = group({
     default: 0,
     components: downloaders,
     help: 'Largest file that is fetched; 0 is no limit.',
+  }),
+  block_size_min: option({
+    type: size,
+    default: 0,
+    components: ['sarra'],
+    help: 'Smallest block that is taken; smaller ones are refused.',
+  }),
+  block_size_max: option({
+    type: size,
+    default: 0,
+    components: ['sarra'],
+    help: 'Largest block that is taken; 0 is no limit.',
+  }),
+  drop_dir: option({
+    type: directory,
+    default: undefined,
+    components: ['sarra'],
+    help: 'Directory below which a source may announce files of this machine (file:); none refuses them.',
+  }),
+  source_hosts: option({
+    type: list,
+    default: [],
+    components: ['sarra'],
+    help: 'Hosts that announced files may be on, .DOMAIN for all below, any; otherwise public ones for users.',
   }),
   redirect_private: option({
     type: boolean,

@@ -10,10 +10,10 @@ export function remember<S extends object>(
 ): Settler<S & Partial<Pick<Received, 'subject'>> & Claimed> {
   return {
     name: 'remember',
-    settle: ({ claimed, subject }, outcome) => {
+    settle: ({ claimed, claimedFor, subject }, outcome) => {
       if (claimed === undefined || subject === undefined) return undefined;
       return outcome.kind === 'done' && outcome.overtaken !== true
-        ? commitClaim(seen, claimed, subject, ttl)
+        ? commitClaim(seen, { claimed, ...(claimedFor !== undefined && { claimedFor }) }, subject, ttl)
         : seen.release(claimed);
     },
   };

@@ -1,0 +1,111 @@
+import { isAbsolute } from 'node:path';
+import type { Config } from '../config/config.js';
+import { sourceOfExchange } from '../config/source-of-exchange.js';
+import { parseUrl } from '../config/url.js';
+import { FatalError } from '../errors.js';
+import { type Vouch, vouchByExchange } from '../intake/identity.js';
+import { confined } from '../stage/confined.js';
+import type { Round } from '../stage/round.js';
+import type { RouteOptions } from '../stage/route.js';
+import type { VetOptions } from '../stage/vet.js';
+import type { Transports } from '../transport/transport.js';
+import type { Kit } from './component.js';
+import { writtenAt } from './refuse.js';
+
+/* What a pump does about announcements that are not its own: whom it believes, what it is there for, what it fetches. */
+
+/** Milliseconds for which an announcement that has been passed on is known: as long as a queue waits for its reader. */
+const ROUND = 4 * 86_400_000;
+
+/** The name of this pump. */
+const ownName = ({ selection }: Config, kit: Kit): string => selection.cluster ?? kit.postName;
+
+/** Whether what is read comes from users, whom nobody believes. */
+const readsUsers = ({ selection, bindings }: Config): boolean =>
+  selection.sourceFromExchange || bindings.some(({ exchange }) => exchange.startsWith('xs_'));
+
+/** Host, port and virtual host of a broker; this machine has many names. */
+function placeOf(url: string | undefined, own: string): string {
+  const { scheme = '', host = '', rest = '' } = (url === undefined ? undefined : parseUrl(url)) ?? {};
+  const port = /:(\d+)$/u.exec(host)?.[1] ?? (scheme === 'amqps' ? '5671' : '5672');
+  const name = host.replace(/:\d*$/u, '').toLowerCase();
+  const here = ['localhost', '127.0.0.1', '[::1]', own.toLowerCase(), own.toLowerCase().split('.')[0]];
+  // Both ports of one broker, with and without TLS.
+  const door = ['5671', '5672'].includes(port) ? '' : port;
+  return `${here.includes(name) ? '' : name}:${door}/${rest.replace(/^\//u, '')}`;
+}
+
+/** Whether what is read comes from another pump than the one that is posted to. */
+function readsPump(config: Config, { host }: Kit): boolean {
+  if (config.selection.sourceFromExchange) return false;
+  return placeOf(config.queue.broker[0], host) !== placeOf(config.posting.postBroker[0], host);
+}
+
+/** Who the source is, where the exchange says it. */
+export function vouchOf(config: Config, kit: Kit): Vouch | undefined {
+  if (!config.selection.sourceFromExchange) {
+    if (readsUsers(config))
+      kit.logger.warning(
+        'an exchange of a user is read, and what its messages say of source and from_cluster is believed; ' +
+          "write 'source_from_exchange on'",
+      );
+    return undefined;
+  }
+  const { sources } = config.declared;
+  const known = new Map<string, string | undefined>();
+  const sourceOf = (exchange: string): string | undefined => {
+    if (!known.has(exchange) && known.size < 1000) known.set(exchange, sourceOfExchange(exchange, sources));
+    return known.get(exchange) ?? sourceOfExchange(exchange, sources);
+  };
+  for (const { exchange } of config.bindings) {
+    if (sourceOf(exchange) === undefined)
+      kit.logger.warning(
+        `exchange ${exchange} belongs to no declared source, what comes from there is refused; ` +
+          "write 'declare source NAME' in admin.conf",
+      );
+  }
+  return vouchByExchange({ sourceOf, cluster: ownName(config, kit) });
+}
+
+/** Whom the data is for. Asked only where the pumps of the network are named. */
+export function routeOptions(config: Config, kit: Kit): RouteOptions {
+  const { clusterAliases, gatewayFor, loopCheck } = config.selection;
+  const own = [ownName(config, kit), ...clusterAliases];
+  const routes = clusterAliases.length > 0 || gatewayFor.length > 0;
+  return {
+    accepted: routes ? new Set([...own, ...gatewayFor]) : undefined,
+    required: writtenAt(config, 'to') === undefined,
+    own: new Set(loopCheck && readsPump(config, kit) ? own : []),
+  };
+}
+
+export function vetOptions({ transfer, bindings, declared }: Config): VetOptions {
+  const { dropDir, sourceHosts, blockSizeMin, blockSizeMax } = transfer;
+  if (dropDir !== undefined && !isAbsolute(dropDir))
+    throw new FatalError(`drop_dir ${dropDir}: write an absolute path`, { exitCode: 2 });
+  const owners = new Set(bindings.map(({ exchange }) => sourceOfExchange(exchange, declared.sources)));
+  if (dropDir !== undefined && owners.size > 1)
+    throw new FatalError(
+      `drop_dir ${dropDir}: several sources are read, and each could have the files of the others announced. ` +
+        'Write a configuration for each source',
+      { exitCode: 2 },
+    );
+  return { dropDir, hosts: sourceHosts, blockSizeMin, blockSizeMax };
+}
+
+/** What ends the way of an announcement between pumps that read each other. */
+export function roundOf(config: Config, kit: Kit): Round | undefined {
+  if (!readsPump(config, kit)) return undefined;
+  const blind = config.selection.notifyOnly || config.transfer.overwrite;
+  return { ttl: ROUND, what: blind ? 'all' : 'bare' };
+}
+
+/** Users have the pump ask public servers, or those that are named, and read what they have dropped. */
+export function transportsFor(config: Config, kit: Kit): Transports {
+  const { dropDir, sourceHosts } = config.transfer;
+  const isOpen = !readsUsers(config) || sourceHosts.length > 0;
+  const transports = kit.transports(isOpen ? undefined : 'public');
+  if (dropDir === undefined) return transports;
+  const root = kit.rootOf({ root: dropDir, directory: '', name: '', path: dropDir });
+  return confined(transports, dropDir, root);
+}

@@ -1,0 +1,110 @@
+import type { Config } from '../config/config.js';
+import type { OptionName } from '../config/options/index.js';
+import type { Compared, Fetched, Installed, Placed, Received, Taken } from '../flow/item.js';
+import type { Line } from '../flow/line.js';
+import type { Flow } from '../flow/recipe.js';
+import { hook } from '../plugin/hook.js';
+import { announce } from '../stage/announce.js';
+import { dedupe } from '../stage/dedupe.js';
+import { events } from '../stage/events.js';
+import { fetch } from '../stage/fetch.js';
+import { install } from '../stage/install.js';
+import { latest, stillOurs } from '../stage/latest.js';
+import { place } from '../stage/place.js';
+import { postRate } from '../stage/post-rate.js';
+import { print } from '../stage/print.js';
+import { followTarget } from '../stage/repost.js';
+import type { Round } from '../stage/round.js';
+import { select } from '../stage/select.js';
+import { unchanged } from '../stage/unchanged.js';
+import { refuseWebNames } from '../stage/web-names.js';
+import type { Transports } from '../transport/transport.js';
+import type { Kit } from './component.js';
+import {
+  dedupeOptions,
+  ending,
+  fetchOptions,
+  inflightOf,
+  installOptions,
+  placeOptions,
+  selectOptions,
+} from './consuming.js';
+import { announceOptions } from './posting.js';
+
+/* What the programs that fetch have in common: the stages between their door and their end. */
+
+/** What none of them can do yet. */
+export const notYet: Readonly<Partial<Record<OptionName, string>>> = {
+  save: 'saving messages to a file is not available yet',
+  restore: 'restoring messages from a file is not available yet',
+  save_file: 'saving messages to a file is not available yet',
+  vip: 'waiting for an address is not available yet',
+  exchange_split: 'only winnow reads split exchanges',
+  inline: 'content inside of messages needs v03, which is only read',
+  inline_encoding: 'content inside of messages needs v03, which is only read',
+  inline_max: 'content inside of messages needs v03, which is only read',
+  spool:
+    'what is to be posted waits for the broker, and its message stays in the queue until it is posted, so nothing has to be kept on disk',
+  on_data: 'changing data on its way is not available',
+  do_download: 'replacing the download is not available yet',
+  do_task: 'replacing the transfer is not available yet',
+  delete: 'removing the upstream file is not available yet',
+};
+
+/** What changes nothing yet. */
+export const inert: Readonly<Partial<Record<OptionName, string>>> = {
+  batch: 'transfers are counted with ftp and sftp, which are not available yet',
+  bufsize: 'buffers have a size that suits all files',
+  inplace: 'files announced in blocks are not assembled yet, others are never written in place',
+};
+
+/** The choice: what is wanted, where it goes, what it will be called further down, and whether it is new. */
+export const chosen = <I extends Received>(
+  admitted: Line<Taken, I>,
+  config: Config,
+  kit: Kit,
+  round?: Round,
+) =>
+  admitted
+    .to(events(config.selection.events))
+    .to(select(selectOptions(config)))
+    .to(place(placeOptions(config, kit)))
+    .to(hook('on_message', kit.plugins, followTarget(placeOptions(config, kit).repost)))
+    .to(refuseWebNames())
+    .to(dedupe(kit.store.seen, { ...dedupeOptions(config), round }));
+
+/** The transfer, up to the final name and its trigger. */
+export function installed<I extends Placed>(
+  line: Line<Taken, I>,
+  config: Config,
+  kit: Kit,
+  transports: Transports,
+): Line<Taken, I & Compared & Fetched & Installed> {
+  const { transfer } = config;
+  return line
+    .to(latest(kit.store.paths, inflightOf(config)))
+    .to(
+      unchanged(kit.rootOf, {
+        overwrite: transfer.overwrite || transfer.discard,
+        preserveTime: transfer.preserveTime,
+      }),
+    )
+    .to(fetch(transports, kit.rootOf, fetchOptions(config)))
+    .to(hook('on_part', kit.plugins))
+    .to(stillOurs(kit.store.paths, kit.now))
+    .to(install(kit.rootOf, installOptions(config)))
+    .to(hook('on_file', kit.plugins));
+}
+
+/** What has been done is printed, or announced further down, or neither. */
+export function passedOn<I extends Placed>(line: Line<Taken, I>, config: Config, kit: Kit): Flow {
+  const { outlet } = config.selection;
+  const { postBroker, postRateLimit } = config.posting;
+  if (outlet !== 'post') return ending(line.to(print(kit.write, outlet)).settling, config, kit);
+  if (postBroker.length === 0) return ending(line.settling, config, kit);
+  const announced = line
+    .to(hook('on_post', kit.plugins))
+    .to(postRate(postRateLimit))
+    .to(announce(kit.publisher(), announceOptions(config), kit.logger));
+  return ending(announced.settling, config, kit);
+}

@@ -1,0 +1,32 @@
+import { from } from '../flow/line.js';
+import { queue } from '../intake/queue.js';
+import { admit } from '../stage/admit.js';
+import { rehearse } from '../stage/rehearse.js';
+import { route } from '../stage/route.js';
+import { vet } from '../stage/vet.js';
+import { roundOf, routeOptions, transportsFor, vetOptions, vouchOf } from './collecting.js';
+import type { Component } from './component.js';
+import { headersOf, identityOf, paceOf, queueOptions } from './consuming.js';
+import { chosen, inert, installed, notYet, passedOn } from './downloading.js';
+import { refuseLaterFormat } from './refuse.js';
+
+export const sarra: Component = {
+  name: 'sarra',
+  summary: 'fetch announced files into the tree of a pump, and announce them again',
+  refused: notYet,
+  withoutEffect: inert,
+  build: (config, kit) => {
+    refuseLaterFormat(config);
+    const { dryRun, simulate } = config.running;
+    const intake = { ...queueOptions(config, kit), vouch: vouchOf(config, kit) };
+    const admitted = from(queue(kit.consumer(), kit.store.retries, intake), paceOf(config), kit.logger)
+      .to(admit(identityOf(config, kit), headersOf(config), kit.logger))
+      .to(route(routeOptions(config, kit), kit.logger))
+      .to(vet(vetOptions(config)));
+    const wanted = chosen(admitted, config, kit, roundOf(config, kit));
+    if (config.selection.notifyOnly) return passedOn(wanted, config, kit);
+    // Nothing is moved: what would be is said.
+    if (dryRun || simulate) return passedOn(wanted.to(rehearse(kit.write)), config, kit);
+    return passedOn(installed(wanted, config, kit, transportsFor(config, kit)), config, kit);
+  },
+};
