@@ -30,10 +30,19 @@ export interface Proxy {
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  readonly onlooker: Onlooker | undefined;
+}
+
+/** Reads along on one connection. */
+export interface Onlooker {
+  readonly fromClient: (data: Buffer) => void;
+  readonly fromServer: (data: Buffer) => void;
+  /** Told once: who was the first to end it. */
+  readonly ended: (by: 'client' | 'server') => void;
 }
 
 /** A proxy on a port of its own in front of a port on loopback. */
-export async function startProxy(targetPort: number): Promise<Proxy> {
+export async function startProxy(targetPort: number, look?: () => Onlooker): Promise<Proxy> {
   const pairs = new Set<Pair>();
   let opened = 0;
   let bytes = 0;
@@ -62,11 +71,20 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
     pairs.clear();
   };
 
+  const told = new WeakSet<Pair>();
+  const over = (pair: Pair, by: Socket): void => {
+    if (told.has(pair)) return;
+    told.add(pair);
+    pair.onlooker?.ended(by === pair.client ? 'client' : 'server');
+  };
+
   const pass = (pair: Pair, from: Socket, to: Socket): void => {
     if (isStalled) from.pause();
     from.on('data', (data) => {
       if (isSwallowed(pair, from, data)) return;
       bytes += data.length;
+      if (from === pair.client) pair.onlooker?.fromClient(data);
+      else pair.onlooker?.fromServer(data);
       if (from === pair.client) budget -= data.length;
       if (budget < 0) {
         budget = Number.POSITIVE_INFINITY;
@@ -80,9 +98,13 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
         });
       }
     });
-    from.on('end', () => to.end());
+    from.on('end', () => {
+      over(pair, from);
+      to.end();
+    });
     from.on('error', () => to.destroy());
     from.on('close', () => {
+      over(pair, from);
       pairs.delete(pair);
       to.destroy();
     });
@@ -97,7 +119,7 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
     opened += 1;
     const server = createConnection({ host: '127.0.0.1', port: targetPort, noDelay: true });
     client.setNoDelay(true);
-    const pair = { client, server };
+    const pair = { client, server, onlooker: look?.() };
     pairs.add(pair);
     pass(pair, client, server);
     pass(pair, server, client);
