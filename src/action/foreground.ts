@@ -90,12 +90,17 @@ function refuseTwice(ready: readonly Ready[]): void {
   }
 }
 
-/** Runs them side by side until the last has ended; one interrupt stops them all. */
+/**
+ * Runs them side by side until the last has ended; one interrupt stops them all, and so does an error of one that
+ * nobody foresaw: it is thrown when the others have ended as they would at an interrupt.
+ */
 async function run(call: Call, ready: readonly Ready[], isAlone: boolean): Promise<number> {
   const { terminal } = call;
   const signals = untilSignal();
+  const unforeseen = new AbortController();
+  const stop = AbortSignal.any([signals.stop, unforeseen.signal]);
   // Each configuration listens to it.
-  setMaxListeners(0, signals.stop);
+  setMaxListeners(0, stop);
   const works = ready.map((one) => ({ one, counting: createTally(one.outfit.now), queue: lookAtNothing }));
   const progress = terminal.progress(() =>
     summed(works.map(({ counting, queue }) => ({ ...counting.tally(), left: queue.left() }))),
@@ -103,14 +108,18 @@ async function run(call: Call, ready: readonly Ready[], isAlone: boolean): Promi
   try {
     const codes = works.map(async (work) => {
       try {
-        return await runOne(call, work, signals.stop, progress.end);
+        return await runOne(call, work, stop, progress.end);
       } catch (thrown) {
-        if (isAlone || !(thrown instanceof FatalError)) throw thrown;
-        terminal.note(`${call.program} ${work.one.title}${thrown.message}\n`);
+        if (isAlone) throw thrown;
+        if (thrown instanceof FatalError)
+          terminal.note(`${call.program} ${work.one.title}${thrown.message}\n`);
+        else unforeseen.abort(thrown);
         return 1;
       }
     });
-    return Math.max(...(await Promise.all(codes)));
+    const worst = Math.max(...(await Promise.all(codes)));
+    unforeseen.signal.throwIfAborted();
+    return worst;
   } finally {
     progress.end();
     signals.cancel();
@@ -166,10 +175,8 @@ async function runOne(call: Call, work: Work, stop: AbortSignal, endProgress: ()
     if (poster !== undefined && stop.aborted) failures.note(stoppedText(finish));
     const seconds = (performance.now() - started) / 1000;
     const spool = poster === undefined ? '' : spoolText(await poster.counts());
-    terminal.note(
-      `${title}${endText(counting.tally(), finish.balance, seconds, finish.waiting)}${spool}
-`,
-    );
+    const end = endText(counting.tally(), finish.balance, seconds, finish.waiting);
+    terminal.note(`${title}${end}${spool}\n`);
     return codeOf(config, finish, failures.count());
   } finally {
     work.queue.end();

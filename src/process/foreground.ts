@@ -1,5 +1,4 @@
 import type { Config } from '../config/config.js';
-import { FatalError } from '../errors.js';
 import type { Owner } from '../store/owner.js';
 import type { Logger } from '../logger.js';
 import type { Handlers } from '../store/server.js';
@@ -63,7 +62,7 @@ export async function runForeground(
     },
   };
   await resetIfAsked(config, around, stop);
-  const open = await openStore(config, around.state, around.logger, handlers);
+  const open = await openStore(config, around.state, around.logger, handlers, stop);
   const ending = AbortSignal.any([stop, asked.signal]);
   const once = async (): Promise<void> => {
     const { store, lost } = open;
@@ -111,6 +110,7 @@ async function openStore(
   state: string,
   logger: Logger,
   handlers: Handlers,
+  stop: AbortSignal,
 ): Promise<OpenStore> {
   const options = {
     handlers,
@@ -130,14 +130,14 @@ async function openStore(
     const owned = await createMemoryStore(options);
     return { store: owned.join('this process'), trouble: isWell, close: owned.close };
   }
+  if (!posts) {
+    const { ownState } = await import('./own-state.js');
+    const who = `${config.program} ${config.name ?? 'with these options'}`;
+    return ownStore(await ownState(state, options, who, { stop }), logger, posts);
+  }
   const { becomeOwner } = await import('../store/owner.js');
   const owner = await becomeOwner(state, options);
   if (owner !== undefined) return ownStore(owner, logger, posts);
-  if (!posts) {
-    throw new FatalError(
-      `${config.program} ${config.name ?? 'with these options'} is running already; stop it first, or look at it with status`,
-    );
-  }
   const { connectStore } = await import('../store/remote-store.js');
   const remote = await connectStore(state);
   return { store: remote, lost: remote.lost, trouble: isWell, close: remote.close };

@@ -1,13 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Config } from '../config/config.js';
-import { FatalError, messageOf } from '../errors.js';
+import { messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { type Balance, addBalances, describeBalance } from '../flow/balance.js';
-import { type Owner, becomeOwner } from '../store/owner.js';
+import type { Owner } from '../store/owner.js';
 import type { Handlers } from '../store/server.js';
 import { type Children, createChildren } from './children.js';
 import { removeAbandoned } from './abandoned.js';
 import { mendStore, troubleOf, waitingIn } from './mend.js';
+import { ownState } from './own-state.js';
 import { untilSignal } from './signals.js';
 import type { ConfigurationStatus, InstanceStatus } from './status.js';
 
@@ -119,17 +120,18 @@ export async function supervise(options: SupervisorOptions): Promise<void> {
   const { config, logger } = options;
   const ended = new AbortController();
   const crew = createCrew(options, () => ended.abort());
-  const owner = await becomeOwner(options.state, {
-    flush: config.transfer.durability === 'power',
-    retryTtl: (config.queue.retryTtl ?? 0) * 1000,
-    retryOrder: config.queue.retryOrder,
-    abandoned: removeAbandoned,
-    logger,
-    handlers: handlersOf(options, crew, () => owner, ended),
-  });
-  if (owner === undefined) {
-    throw new FatalError(`${config.program} ${config.name ?? ''} is already running`, { exitCode: 1 });
-  }
+  const owner: Owner = await ownState(
+    options.state,
+    {
+      flush: config.transfer.durability === 'power',
+      retryTtl: (config.queue.retryTtl ?? 0) * 1000,
+      retryOrder: config.queue.retryOrder,
+      abandoned: removeAbandoned,
+      logger,
+      handlers: handlersOf(options, crew, () => owner, ended),
+    },
+    `${config.program} ${config.name ?? ''}`,
+  );
   const signals = untilSignal({ hangUp: () => void crew.reload() });
   const stop = AbortSignal.any([ended.signal, signals.stop]);
   try {

@@ -77,6 +77,16 @@ describe('several configurations in one process', () => {
     expect(await running.stop()).toMatchObject({ code: 1 });
   });
 
+  it('all end, as they would at an interrupt, when one meets an error that nobody foresaw', async () => {
+    await station.home.plugin('broken.mjs', "export const on_start = () => { throw new Error('oh dear'); };");
+    await configure('one');
+    await configure('broken', ['on_start broken.mjs']);
+    const { code, stderr } = await station.home.run('sr_subscribe', ['foreground', 'one', 'broken']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/oh dear/u);
+    expect(stderr).toMatch(/^one: 0 files, .* 0 taken = 0 done/mu);
+  });
+
   it('cost less than 3 MiB of memory each while they are idle', async () => {
     const names = Array.from({ length: 21 }, (_, n) => `idle${String(n).padStart(2, '0')}`);
     for (const name of names) await configure(name);

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openLevelStore } from '../../src/store/level-store.js';
@@ -97,6 +98,28 @@ describe('sr_subscribe retry', () => {
     expect((await home.run('sr_subscribe', ['status', 'dd'])).stdout).toMatch(
       /oldest retry failing for \d+ min/,
     );
+  });
+
+  it('is looked at while nothing runs: whoever starts meanwhile waits for that', async () => {
+    await waiting(['one']);
+    const looking = await openLevelStore(join(state, 'store'));
+    const front = home.start('sr_subscribe', ['foreground', 'dd']);
+    await front.line(/waiting for a process that holds the state/);
+    await looking?.close();
+    await front.line(/queue .* keeps messages/);
+    expect(await front.stop()).toMatchObject({ code: 0 });
+  });
+
+  it('is looked at while nothing runs: start waits for that, too', async () => {
+    await waiting(['one']);
+    const looking = await openLevelStore(join(state, 'store'));
+    const starting = home.start('sr_subscribe', ['start', 'dd']);
+    const log = join(home.state, 'log', 'sr_subscribe_dd_00.log');
+    await eventually('it waits', async () =>
+      (await readFile(log, 'utf8').catch(() => '')).includes('waiting for a process that holds the state'),
+    );
+    await looking?.close();
+    expect(await starting.ended).toMatchObject({ code: 0, stderr: '' });
   });
 
   it('exports every message whole, and removes none', async () => {
