@@ -16,7 +16,7 @@ export async function cleanUpOne(call: Call, named: string): Promise<number> {
   const outfit = outfitOf(config, host, await logTo(terminal, config, 'warning'));
   const plan = planCleanUp(config, outfit);
   if (isRehearsal(call)) {
-    if (plan.queue !== undefined) await terminal.write(`would remove queue ${plan.queue}`);
+    for (const queue of plan.queues) await terminal.write(`would remove queue ${queue}`);
     for (const name of plan.exchanges) await terminal.write(`would remove exchange ${name} unless in use`);
     await terminal.write(`would remove state ${plan.state}`);
     return 0;

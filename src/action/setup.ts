@@ -2,6 +2,7 @@ import { makeDirectories } from '../config/directories.js';
 import { declareOnBrokers } from '../process/declare.js';
 import { exchangesOf } from '../process/exchanges.js';
 import { placesOf, readOrder } from '../process/order.js';
+import { ownQueues } from '../process/queue-plan.js';
 import { untilSignal } from '../process/signals.js';
 import { outfitOf, sayWarnings } from '../process/surroundings.js';
 import { type Call, type Run, orderOf } from './action.js';
@@ -20,16 +21,18 @@ async function onBrokers(call: Call, bind: boolean): Promise<number> {
   sayWarnings(config, logger);
   if (config.running.dryRun) {
     for (const name of exchangesOf(config)) await terminal.write(`would declare exchange ${name}`);
-    if (config.queueName !== undefined) await terminal.write('would declare the queue');
-    if (bind)
-      for (const { exchange, key } of config.bindings) await terminal.write(`would bind ${exchange} ${key}`);
+    for (const { wanted, bindings } of ownQueues(config)) {
+      if (wanted !== undefined) await terminal.write('would declare the queue');
+      if (bind)
+        for (const { exchange, key } of bindings) await terminal.write(`would bind ${exchange} ${key}`);
+    }
     return 0;
   }
   makeDirectories(placesOf(config, host).directories);
   const signals = untilSignal();
   const made = await declareOnBrokers(config, outfitOf(config, host, logger), { bind }, signals.stop);
   for (const name of made.exchanges) await terminal.write(`exchange ${name} is there`);
-  if (made.queue !== undefined) await terminal.write(`queue ${made.queue} is there`);
+  for (const name of made.queues) await terminal.write(`queue ${name} is there`);
   for (const binding of made.bindings) await terminal.write(`bound to ${binding}`);
   return 0;
 }

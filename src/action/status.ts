@@ -63,7 +63,7 @@ async function rowOf(call: Call, named: string): Promise<Row> {
     running,
     expected: instances.length,
     queue: reports[0]?.queue,
-    ready: reports.find(({ ready }) => typeof ready === 'number')?.ready,
+    ready: readyIn(reports),
     unacknowledged: sum(reports.map(({ unacknowledged }) => unacknowledged)),
     retries: answer.retries,
     oldestRetry: answer.oldestRetry,
@@ -99,6 +99,13 @@ async function idle(call: Call, name: string, state: string, problem: string | u
 }
 
 const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+/** What waits in the queue, or in the queues where each instance has its own. */
+function readyIn(reports: readonly InstanceReport[]): number | undefined {
+  const queues = new Map<string, number>();
+  for (const { queue = '', ready } of reports) if (typeof ready === 'number') queues.set(queue, ready);
+  return queues.size === 0 ? undefined : sum([...queues.values()]);
+}
 
 function latest(reports: readonly InstanceReport[]): number | undefined {
   const moments = reports.flatMap(({ lastDone }) => (typeof lastDone === 'number' ? [lastDone] : []));

@@ -2,10 +2,12 @@ import type { Component } from './component.js';
 import { log } from './log.js';
 import { post } from './post.js';
 import { sarra } from './sarra.js';
+import { shovel } from './shovel.js';
 import { subscribe } from './subscribe.js';
+import { winnow } from './winnow.js';
 
 /** The programs that exist. */
-export const components: readonly Component[] = [post, subscribe, sarra, log];
+export const components: readonly Component[] = [post, subscribe, sarra, winnow, shovel, log];
 
 /** The component of a configuration, or undefined while nobody has built it. */
 export const componentNamed = (name: Component['name']): Component | undefined =>

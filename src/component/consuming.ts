@@ -66,9 +66,11 @@ export const headersOf = ({ headers, headersDeleted }: Config): HeaderChanges =>
   remove: new Set(headersDeleted),
 });
 
-export const dedupeOptions = ({ posting }: Config): DedupeOptions => ({
+export const dedupeOptions = ({ posting, selection }: Config): DedupeOptions => ({
   ttl: posting.suppressDuplicates * 1000,
   basis: posting.suppressDuplicatesBasis,
+  // Without transfers nothing follows from a message but what is confirmed before its key is known.
+  endsRepeats: selection.notifyOnly,
 });
 
 /** The `inflight` option where it names a file; an age counts for programs that post. */
@@ -143,7 +145,7 @@ const consumingSettlers = (config: Config, kit: Kit): readonly Settler<Taken>[] 
     ...(reporter === undefined
       ? []
       : [report(reporter.publisher, { route: reporter.route, host, user, now, isWanted }, logger)]),
-    remember(store.seen, dedupeOptions(config).ttl),
+    remember(store.seen, dedupeOptions(config)),
     logOutcome(logger, { logReject: config.running.logReject }),
     leave(store.paths),
     kit.watcher,

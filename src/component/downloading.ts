@@ -2,17 +2,13 @@ import type { Config } from '../config/config.js';
 import type { OptionName } from '../config/options/index.js';
 import type { Compared, Fetched, Installed, Placed, Received, Taken } from '../flow/item.js';
 import type { Line } from '../flow/line.js';
-import type { Flow } from '../flow/recipe.js';
 import { hook } from '../plugin/hook.js';
-import { announce } from '../stage/announce.js';
 import { dedupe } from '../stage/dedupe.js';
 import { events } from '../stage/events.js';
 import { fetch } from '../stage/fetch.js';
 import { install } from '../stage/install.js';
 import { latest, stillOurs } from '../stage/latest.js';
 import { place } from '../stage/place.js';
-import { postRate } from '../stage/post-rate.js';
-import { print } from '../stage/print.js';
 import { followTarget } from '../stage/repost.js';
 import type { Round } from '../stage/round.js';
 import { select } from '../stage/select.js';
@@ -22,14 +18,12 @@ import type { Transports } from '../transport/transport.js';
 import type { Kit } from './component.js';
 import {
   dedupeOptions,
-  ending,
   fetchOptions,
   inflightOf,
   installOptions,
   placeOptions,
   selectOptions,
 } from './consuming.js';
-import { announceOptions } from './posting.js';
 
 /* What the programs that fetch have in common: the stages between their door and their end. */
 
@@ -39,7 +33,6 @@ export const notYet: Readonly<Partial<Record<OptionName, string>>> = {
   restore: 'restoring messages from a file is not available yet',
   save_file: 'saving messages to a file is not available yet',
   vip: 'waiting for an address is not available yet',
-  exchange_split: 'only winnow reads split exchanges',
   inline: 'content inside of messages needs v03, which is only read',
   inline_encoding: 'content inside of messages needs v03, which is only read',
   inline_max: 'content inside of messages needs v03, which is only read',
@@ -94,17 +87,4 @@ export function installed<I extends Placed>(
     .to(stillOurs(kit.store.paths, kit.now))
     .to(install(kit.rootOf, installOptions(config)))
     .to(hook('on_file', kit.plugins));
-}
-
-/** What has been done is printed, or announced further down, or neither. */
-export function passedOn<I extends Placed>(line: Line<Taken, I>, config: Config, kit: Kit): Flow {
-  const { outlet } = config.selection;
-  const { postBroker, postRateLimit } = config.posting;
-  if (outlet !== 'post') return ending(line.to(print(kit.write, outlet)).settling, config, kit);
-  if (postBroker.length === 0) return ending(line.settling, config, kit);
-  const announced = line
-    .to(hook('on_post', kit.plugins))
-    .to(postRate(postRateLimit))
-    .to(announce(kit.publisher(), announceOptions(config), kit.logger));
-  return ending(announced.settling, config, kit);
 }

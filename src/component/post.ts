@@ -77,7 +77,7 @@ export const post: Component = {
           blockSize: blockSizeOf(config),
           followLinks: posting.followSymlinks,
         }),
-        remember(kit.store.seen, dedupes.ttl),
+        remember(kit.store.seen, dedupes),
       )
       .to(dedupe(kit.store.seen, dedupes))
       .to(hook('on_post', kit.plugins))

@@ -7,7 +7,8 @@ import { vet } from '../stage/vet.js';
 import { roundOf, routeOptions, transportsFor, vetOptions, vouchOf } from './collecting.js';
 import type { Component } from './component.js';
 import { headersOf, identityOf, paceOf, queueOptions } from './consuming.js';
-import { chosen, inert, installed, notYet, passedOn } from './downloading.js';
+import { chosen, inert, installed, notYet } from './downloading.js';
+import { passedOn } from './passing.js';
 import { refuseLaterFormat } from './refuse.js';
 
 export const sarra: Component = {

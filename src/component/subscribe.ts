@@ -6,7 +6,8 @@ import { discard } from '../stage/discard.js';
 import { rehearse } from '../stage/rehearse.js';
 import type { Component } from './component.js';
 import { ending, headersOf, identityOf, paceOf, queueOptions } from './consuming.js';
-import { chosen, inert, installed, notYet, passedOn } from './downloading.js';
+import { chosen, inert, installed, notYet } from './downloading.js';
+import { passedOn } from './passing.js';
 import { refuseLaterFormat } from './refuse.js';
 
 export const subscribe: Component = {

@@ -5,32 +5,26 @@ import { FatalError, RetryableError } from '../errors.js';
 import { openBrokersOf } from './declare.js';
 import { exchangesOf, isStandardExchange } from './exchanges.js';
 import { knownQueueName } from './queue-name.js';
-import { queueNameFile } from './queue-plan.js';
+import { ownQueues, queueNameFiles } from './queue-plan.js';
 import { askStatus } from './reach.js';
 import { waitingIn } from './spools.js';
 import type { Outfit } from './surroundings.js';
 
 /** What a clean-up would remove, as far as it is there. */
 export interface CleanUp {
-  readonly queue: string | undefined;
+  readonly queues: readonly string[];
   /** Removed when nothing is bound to them. */
   readonly exchanges: readonly string[];
   readonly state: string;
 }
 
 export function planCleanUp(config: Config, outfit: Outfit): CleanUp {
-  const wanted = config.queueName;
-  const prefix = wanted?.kind === 'fixed' ? wanted.name : wanted?.prefix;
-  const queue =
-    wanted === undefined || prefix === undefined
-      ? undefined
-      : knownQueueName({
-          wanted,
-          file: queueNameFile(config, prefix, outfit.state),
-          older: outfit.olderQueueNames,
-        });
+  const queues = ownQueues(config).flatMap((own) => {
+    if (own.wanted === undefined) return [];
+    return knownQueueName({ wanted: own.wanted, ...queueNameFiles(config, own, outfit) }) ?? [];
+  });
   return {
-    queue,
+    queues,
     exchanges: exchangesOf(config).filter((name) => !isStandardExchange(name)),
     state: outfit.state,
   };
@@ -54,10 +48,10 @@ export async function cleanUp(
 ): Promise<void> {
   const brokers = openBrokersOf(config, outfit);
   try {
-    if (plan.queue !== undefined) {
-      await brokers.consuming().link(stop, { failFast: true });
-      const removed = await openTopology(brokers.consuming()).deleteQueue(plan.queue, {}, stop);
-      await tell(removed ? `queue ${plan.queue} removed` : `queue ${plan.queue} was not there`);
+    if (plan.queues.length > 0) await brokers.consuming().link(stop, { failFast: true });
+    for (const queue of plan.queues) {
+      const removed = await openTopology(brokers.consuming()).deleteQueue(queue, {}, stop);
+      await tell(removed ? `queue ${queue} removed` : `queue ${queue} was not there`);
     }
     if (plan.exchanges.length > 0) {
       await brokers.posting().link(stop, { failFast: true });

@@ -6,13 +6,12 @@ import type { Logger } from '../logger.js';
 import { bindingsFile } from './bindings-file.js';
 import { openBrokers } from './brokers.js';
 import { exchangesOf } from './exchanges.js';
-import { join } from 'node:path';
-import { planQueue } from './queue-plan.js';
+import { bindingsPath, ownQueues, planQueue } from './queue-plan.js';
 import type { Outfit } from './surroundings.js';
 
 export interface Declared {
   readonly exchanges: readonly string[];
-  readonly queue: string | undefined;
+  readonly queues: readonly string[];
   /** `EXCHANGE KEY`, each. */
   readonly bindings: readonly string[];
 }
@@ -39,16 +38,22 @@ export async function declareOnBrokers(
         if (found === 'missing') throw missingExchange(name);
       }
     }
-    if (config.queueName === undefined) return { exchanges, queue: undefined, bindings: [] };
+    if (config.queueName === undefined) return { exchanges, queues: [], bindings: [] };
     const model = await brokers.consuming().link(stop, { failFast: true });
-    const planned = planQueue(config, config.queueName, outfit, false);
-    const plan = { ...planned, bind: planned.bind && how.bind };
-    const remembered = how.bind ? bindingsFile(join(outfit.state, 'bindings.json')) : undefined;
-    const made = await applyPlan(model, plan, remembered, logger, (text) => logger.warning(text));
-    if ('trouble' in made) throw new FatalError(made.trouble);
-    if (made.troubles.length > 0) throw new FatalError(made.troubles.join('; '));
-    const bound = made.wanted.map(({ exchange, key }) => `${exchange} ${key}`);
-    return { exchanges, queue: plan.name, bindings: bound };
+    const queues: string[] = [];
+    const bindings: string[] = [];
+    for (const own of ownQueues(config)) {
+      const planned = planQueue(config, own, outfit, false);
+      if (planned === undefined) continue;
+      const plan = { ...planned, bind: planned.bind && how.bind };
+      const remembered = how.bind ? bindingsFile(bindingsPath(own, outfit)) : undefined;
+      const made = await applyPlan(model, plan, remembered, logger, (text) => logger.warning(text));
+      if ('trouble' in made) throw new FatalError(made.trouble);
+      if (made.troubles.length > 0) throw new FatalError(made.troubles.join('; '));
+      queues.push(plan.name);
+      bindings.push(...made.wanted.map(({ exchange, key }) => `${exchange} ${key}`));
+    }
+    return { exchanges, queues, bindings };
   } finally {
     await brokers.close();
   }

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { BrokerAddress, Publisher } from '../broker/broker.js';
 import type { QueueConsumer } from '../broker/consumer.js';
 import type { QueuePlan } from '../broker/queue-plan.js';
@@ -23,7 +22,7 @@ import { bindingsFile } from './bindings-file.js';
 import { type Poster, openPoster } from './poster.js';
 import { type Brokers, openBrokers, reportRoute } from './brokers.js';
 import { type DoorCounts, createDoor } from './door.js';
-import { planQueue } from './queue-plan.js';
+import { bindingsPath, ownQueue, planQueue, refuseSplitInFront } from './queue-plan.js';
 
 /** Milliseconds for removing the queue of a dry run. */
 const FORGET_LIMIT = 2000;
@@ -103,8 +102,9 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
   const posted = addressOf(config.posting.postBroker);
   const user = consumed?.user ?? posted?.user ?? '';
   const rehearsal = config.running.dryRun || config.running.simulate;
-  const plan =
-    config.queueName === undefined ? undefined : planQueue(config, config.queueName, around, rehearsal);
+  if (around.instance === 0) refuseSplitInFront(config);
+  const own = ownQueue(config, around.instance);
+  const plan = planQueue(config, own, around, rehearsal);
   const roots = openRoots();
   // Without a list of retries, what is not tried at once is never tried.
   const breaker = config.queue.retry
@@ -141,7 +141,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
   const door = createDoor();
   const counted = once(() => door.consumer(consumer.get()));
   const wantsReports = config.reporting.reportBack && consumed !== undefined && !rehearsal;
-  const remembered = rehearsal ? undefined : bindingsFile(join(around.state, 'bindings.json'));
+  const remembered = rehearsal ? undefined : bindingsFile(bindingsPath(own, around));
 
   return {
     logger,

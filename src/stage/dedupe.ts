@@ -10,6 +10,11 @@ export interface DedupeOptions {
   /** Milliseconds a key is remembered after it was last seen; 0 lets everything pass. */
   readonly ttl: number;
   readonly basis: Basis;
+  /**
+   * A redelivery of the message that made a key known ends as any other copy. Right where nothing follows from a
+   * message but its post and its record: both are confirmed before its key is known.
+   */
+  readonly endsRepeats?: boolean;
   /** What comes round between pumps is known again by itself, not by its content. */
   readonly round?: Round | undefined;
 }
@@ -38,9 +43,10 @@ export function dedupe(seen: Seen, options: DedupeOptions): Stage<Suppressible, 
     key: string,
     stop: AbortSignal,
   ): Promise<Claimed | Settled> => {
-    if (subject.change.kind === 'remove') await seen.forgetPath(decodeRelPath(subject.relPath));
+    // A removal is news when something was announced since the last one.
+    if (subject.change.kind === 'remove') await seen.forgetPath(decodeRelPath(subject.relPath), key);
     if ((await seen.claim(key, options.ttl, stop)) === 'ours') return { claimed: key };
-    if (repeated === true && (await isOwnRepeat(seen, key, subject, options.ttl, stop))) return pass;
+    if (repeated === true && options.endsRepeats !== true && (await isOwnRepeat(seen, key, subject, options.ttl, stop))) return pass;
     return done(304, 'Not modified: duplicate announcement');
   };
   /** An announcement that has been here, from wherever it comes now. */
@@ -49,14 +55,20 @@ export function dedupe(seen: Seen, options: DedupeOptions): Stage<Suppressible, 
     if (item.repeated === true && (await isOwnRepeat(seen, key, item.subject, ttl, stop))) return pass;
     return done(304, 'Not modified: this announcement has been here before');
   };
+  /** What is there now is not known to be what was announced before: any of it is news again. */
+  const forget = async ({ subject }: Suppressible): Promise<Claimed> => {
+    await seen.forgetPath(decodeRelPath(subject.relPath));
+    return pass;
+  };
   return {
     name: 'dedupe',
     run: (item, stop) => {
       const { round } = options;
       const again = round && roundKey(item.subject, round);
       if (round !== undefined && again !== undefined) return comeRound(item, again, round.ttl, stop);
-      const key = options.ttl === 0 ? undefined : dedupeKey(item.subject, options.basis);
-      return key === undefined ? pass : claim(item, key, stop);
+      if (options.ttl === 0) return pass;
+      const key = dedupeKey(item.subject, options.basis);
+      return key === undefined ? forget(item) : claim(item, key, stop);
     },
   };
 }
@@ -78,15 +90,16 @@ async function isOwnRepeat(
   return false;
 }
 
-/** Makes a claimed key known, together with the announcement that it was. */
+/** Makes a claimed key known, together with the announcement that it was where a repeat of that shall pass. */
 export async function commitClaim(
   seen: Seen,
   { claimed: key, claimedFor }: { readonly claimed: string } & Claimed,
   subject: Announcement,
-  usual: number,
+  { ttl: usual, endsRepeats }: Pick<DedupeOptions, 'ttl' | 'endsRepeats'>,
 ): Promise<void> {
   const ttl = claimedFor ?? usual;
   // An announcement that has come round is known whatever has been removed since.
-  const path = claimedFor === undefined ? decodeRelPath(subject.relPath) : undefined;
-  await Promise.all([seen.commit(repeatKey(key, subject), ttl, path), seen.commit(key, ttl, path)]);
+  const known = seen.commit(key, ttl, claimedFor === undefined ? decodeRelPath(subject.relPath) : undefined);
+  if (endsRepeats === true) return known;
+  await Promise.all([seen.commit(repeatKey(key, subject), ttl), known]);
 }

@@ -81,7 +81,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ['claim', async ({ seen }, [key, ttl], signal) => seen.claim(text(key), number(ttl), signal)],
   ['commit', async ({ seen }, [key, ttl, path]) => seen.commit(text(key), number(ttl), optionalText(path))],
   ['release', async ({ seen }, [key]) => seen.release(text(key))],
-  ['forgetPath', async ({ seen }, [path]) => seen.forgetPath(text(path))],
+  ['forgetPath', async ({ seen }, [path, unless]) => seen.forgetPath(text(path), optionalText(unless))],
   ['count', async ({ seen }) => seen.count()],
   [
     'enter',

@@ -67,7 +67,7 @@ export async function connectStore(directory: string, options: ConnectOptions = 
       },
       commit: async (key, ttl, path) => tell('commit', key, ttl, path),
       release: async (key) => tell('release', key),
-      forgetPath: async (path) => tell('forgetPath', path),
+      forgetPath: async (path, unless) => tell('forgetPath', path, unless),
       count: async () => (await link.request('count', [])) as number,
     },
     paths: {

@@ -74,6 +74,26 @@ function ledger(engine: Engine, now: () => number) {
     return at;
   };
 
+  /** What was committed for a path: where the path names it, where it is, and its key. */
+  async function* keysOf(
+    path: Buffer,
+  ): AsyncGenerator<{ readonly at: Buffer; readonly place: Buffer; readonly key: Buffer }> {
+    for (const lifetime of classes) {
+      for (const time of slotsAhead(lifetime)) {
+        const prefix = place(table.seenOfPath, lifetime, time, path);
+        for await (const [at] of engine.scan(prefix, endOf(prefix))) {
+          const key = at.subarray(prefix.length);
+          yield { at, place: place(table.seen, lifetime, time, key), key };
+        }
+      }
+    }
+  }
+
+  const knowsOnly = async (path: Buffer, wanted: Buffer): Promise<boolean> => {
+    for await (const { key } of keysOf(path)) if (!key.equals(wanted)) return false;
+    return true;
+  };
+
   return {
     load: async (): Promise<void> => {
       const all = Buffer.from([table.lifetime]);
@@ -90,16 +110,12 @@ function ledger(engine: Engine, now: () => number) {
       }
       return true;
     },
-    forget: async (path: Buffer): Promise<void> => {
+    forget: async (path: Buffer, unless: Buffer | undefined): Promise<void> => {
       await engine.written();
-      for (const lifetime of classes) {
-        for (const time of slotsAhead(lifetime)) {
-          const prefix = place(table.seenOfPath, lifetime, time, path);
-          for await (const [at] of engine.scan(prefix, endOf(prefix))) {
-            engine.remove(at);
-            engine.remove(place(table.seen, lifetime, time, at.subarray(prefix.length)));
-          }
-        }
+      if (unless !== undefined && (await knowsOnly(path, unless))) return;
+      for await (const { at, place } of keysOf(path)) {
+        engine.remove(at);
+        engine.remove(place);
       }
       await engine.written();
     },
@@ -188,7 +204,8 @@ export async function openSeen(engine: Engine, now: () => number): Promise<Owned
       const claimed = claims.get(name);
       if (claimed?.client === client) pass(name, claimed.waiters);
     },
-    forgetPath: async (path) => committed.forget(hashOf(path)),
+    forgetPath: async (path, unless) =>
+      committed.forget(hashOf(path), unless === undefined ? undefined : hashOf(unless)),
     count: committed.count,
   });
 

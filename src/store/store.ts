@@ -21,8 +21,11 @@ export interface Seen {
   /** Durable when it resolves. `path` is the one that `forgetPath` names later. */
   readonly commit: (key: string, ttl: number, path?: string) => Promise<void>;
   readonly release: (key: string) => Promise<void>;
-  /** Forget what was committed for a path, so that the same content is announced again after a removal. */
-  readonly forgetPath: (path: string) => Promise<void>;
+  /**
+   * Forget what was committed for a path, so that the same content is announced again after a removal. When the key
+   * `unless` is all that is known of the path, it stays known.
+   */
+  readonly forgetPath: (path: string, unless?: string) => Promise<void>;
   /** Keys remembered now. Reads them all. */
   readonly count: () => Promise<number>;
 }

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Consumer, Delivery, Outgoing, Publisher } from '../../src/broker/broker.js';
 import { components } from '../../src/component/all.js';
-import type { Kit } from '../../src/component/component.js';
+import type { Component, Kit } from '../../src/component/component.js';
 import { log } from '../../src/component/log.js';
 import { post } from '../../src/component/post.js';
+import { shovel } from '../../src/component/shovel.js';
 import { subscribe } from '../../src/component/subscribe.js';
+import { winnow } from '../../src/component/winnow.js';
 import { readArguments } from '../../src/config/arguments.js';
 import { components as facts } from '../../src/config/components.js';
 import type { Config } from '../../src/config/config.js';
@@ -234,6 +236,35 @@ describe('subscribe', () => {
   });
 });
 
+describe('winnow and shovel', () => {
+  const lines = `broker amqp://ann@h/\nexchange xin\n${posting}`;
+  const pass = async (component: Component, messages: readonly Message[]): Promise<void> =>
+    component.build(read(component.name, lines), kitOf(messages)).run(never());
+
+  it('acknowledge when the post, the record and the key are safe, and fetch nothing', async () => {
+    await pass(winnow, [announced()]);
+    expect(trace).toEqual(['announce', 'record', 'commit', 'watch', 'ack']);
+    trace = [];
+    await pass(winnow, [announced()]);
+    expect(trace).toEqual(['record', 'watch', 'ack']);
+    trace = [];
+    await pass(shovel, [announced(), announced()]);
+    expect(trace.filter((step) => step === 'announce')).toHaveLength(2);
+  });
+
+  it('pass on what came, with every header that it had', async () => {
+    const message = announced();
+    const headers = { ...message.headers, odd: 'kept', from_cluster: 'there', to_clusters: 'ALL' };
+    await pass(shovel, [{ ...message, headers }]);
+    expect(sent[0]).toMatchObject({
+      exchange: 'xme',
+      topic: message.topic,
+      headers,
+    });
+    expect(Buffer.from(sent[0]?.body ?? '').toString()).toBe(Buffer.from(message.body).toString());
+  });
+});
+
 describe('post', () => {
   const config = (more = ''): string => `${posting}post_base_dir ${directory}\n${more}`;
   const postAll = async (paths: readonly string[], more = '', plugin: Plugin = {}): Promise<Kit> => {
@@ -318,6 +349,13 @@ describe('log', () => {
 });
 
 it('has a name and a summary for every program', () => {
-  expect(components.map(({ name }) => name)).toEqual(['post', 'subscribe', 'sarra', 'report']);
+  expect(components.map(({ name }) => name)).toEqual([
+    'post',
+    'subscribe',
+    'sarra',
+    'winnow',
+    'shovel',
+    'report',
+  ]);
   for (const { summary } of components) expect(summary).not.toBe('');
 });

@@ -210,6 +210,16 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
       expect(await store.seen.claim('none', 60_000)).toBe('known');
     });
 
+    it('forgets nothing of a path while one key is all that is known of it', async () => {
+      await store.seen.commit('gone', 60_000, '/a');
+      await other.seen.forgetPath('/a', 'gone');
+      expect(await store.seen.claim('gone', 60_000)).toBe('known');
+      await store.seen.commit('a1', 60_000, '/a');
+      await other.seen.forgetPath('/a', 'gone');
+      expect(await store.seen.claim('gone', 60_000)).toBe('ours');
+      expect(await store.seen.claim('a1', 60_000)).toBe('ours');
+    });
+
     it('leaves the queue for a key when aborted', async () => {
       await store.seen.claim('k', 60_000);
       const stop = new AbortController();

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'vitest';
-import type { Name } from '../options/lab.js';
+import { type Name, names } from '../options/lab.js';
 import { type Bench, programCases } from '../options/program-cases.js';
 import { brokerOf, makeHome } from '../servers/programs.js';
 import { testHost } from '../servers/rabbitmq.js';
@@ -17,8 +17,11 @@ async function openBench(): Promise<Bench & { readonly remove: () => Promise<voi
   await writeFile(file, 'data');
   await mkdir(join(home.directory, 'target'));
   const broker = brokerOf(host, user);
+  const passing = [`broker ${broker}`, `post_broker ${broker}`, 'exchange xpublic', 'post_exchange xpassed'];
   const usual: Readonly<Record<Name, readonly string[]>> = {
     subscribe: [`broker ${broker}`, `directory ${join(home.directory, 'target')}`, 'accept .*'],
+    winnow: passing,
+    shovel: passing,
     report: [`broker ${broker}`, 'report_dialect report'],
     post: [`post_broker ${broker}`, 'post_base_url file:'],
   };
@@ -35,7 +38,7 @@ async function openBench(): Promise<Bench & { readonly remove: () => Promise<voi
   };
 }
 
-describe.each(['subscribe', 'post', 'report'] as const)('%s honours', (name) => {
+describe.each(names)('%s honours', (name) => {
   it.each(Object.entries(programCases[name]))('%s', async (_option, work) => {
     const bench = await openBench();
     try {

@@ -1,11 +1,11 @@
 import { describe, it } from 'vitest';
 import { rowsOf } from '../../src/config/options/index.js';
-import { type Name, openLab } from './lab.js';
+import { names, openLab } from './lab.js';
 import { casesOf } from './coverage.js';
 
 /* What each option does: one case for each option of each program. */
 
-describe.each(['subscribe', 'post', 'report'] as const)('%s', (name: Name) => {
+describe.each(names)('%s', (name) => {
   describe.concurrent('honours', () => {
     it.each(Object.entries(casesOf(name)))(
       '%s',

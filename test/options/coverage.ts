@@ -1,5 +1,6 @@
 import { rowsOf } from '../../src/config/options/index.js';
 import type { Name } from './lab.js';
+import { passingCases } from './passing-cases.js';
 import { postCases } from './post-cases.js';
 import { reportCases } from './report-cases.js';
 import { type Case, shared } from './shared-cases.js';
@@ -8,6 +9,8 @@ import { subscribeCases } from './subscribe-cases.js';
 const own: Readonly<Record<Name, Readonly<Record<string, Case>>>> = {
   subscribe: subscribeCases,
   post: postCases,
+  winnow: passingCases,
+  shovel: passingCases,
   report: reportCases,
 };
 

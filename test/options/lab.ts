@@ -22,7 +22,8 @@ import type { Store } from '../../src/store/store.js';
 import type { BreakerOptions } from '../../src/transport/breaker.js';
 import type { Addresses } from '../../src/transport/guarded-connect.js';
 
-export type Name = 'post' | 'subscribe' | 'report';
+export const names = ['subscribe', 'post', 'winnow', 'shovel', 'report'] as const;
+export type Name = (typeof names)[number];
 
 /** A message in the queue. */
 export interface Message {
@@ -69,6 +70,8 @@ export interface Lab {
   readonly state: string;
   readonly plugins: string;
   readonly read: (name: Name, lines: readonly string[], general?: readonly string[]) => Config;
+  /** A configuration of these lines and no others. */
+  readonly readOnly: (name: Name, lines: readonly string[]) => Config;
   readonly run: (name: Name, lines: readonly string[], given?: Given) => Promise<Ran>;
   /** Makes a file of the source; answers its path. */
   readonly file: (relative: string, text?: string) => string;
@@ -78,12 +81,24 @@ export interface Lab {
   readonly remove: () => void;
 }
 
+const passing = [
+  'broker amqp://ann@localhost:1/',
+  'post_broker amqp://ann@localhost:1/',
+  'exchange xin',
+  'post_exchange xpublic',
+];
+
 const brokerLine: Readonly<Record<Name, readonly string[]>> = {
   subscribe: ['broker amqp://ann@localhost:1/'],
   // Not the word of the broker, which is not there.
   report: ['broker amqp://ann@localhost:1/', 'report_dialect report'],
   post: ['post_broker amqp://ann@localhost:1/', 'post_base_url http://data.example.org/'],
+  winnow: passing,
+  shovel: passing,
 };
+
+/** Lines that a configuration begins with. */
+export const usualLines = (name: Name): number => brokerLine[name].length + (name === 'subscribe' ? 1 : 0);
 
 export const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
 
@@ -114,10 +129,8 @@ export function openLab(): Lab {
     return path;
   };
 
-  const read: Lab['read'] = (name, lines, general = []) => {
-    put(at('config/default.conf'), general.join('\n'));
-    const usual = name === 'subscribe' ? [`directory ${target}`] : [];
-    put(at(`config/${name}/c.conf`), [...brokerLine[name], ...usual, ...lines].join('\n'));
+  const readOnly: Lab['readOnly'] = (name, lines) => {
+    put(at(`config/${name}/c.conf`), lines.join('\n'));
     return readConfig({
       component: name,
       configuration: 'c',
@@ -129,6 +142,12 @@ export function openLab(): Lab {
     });
   };
 
+  const read: Lab['read'] = (name, lines, general = []) => {
+    put(at('config/default.conf'), general.join('\n'));
+    const usual = name === 'subscribe' ? [`directory ${target}`] : [];
+    return readOnly(name, [...brokerLine[name], ...usual, ...lines]);
+  };
+
   const file: Lab['file'] = (relative, text = relative) => put(join(source, relative), text);
 
   return {
@@ -138,6 +157,7 @@ export function openLab(): Lab {
     state,
     plugins,
     read,
+    readOnly,
     file,
     announced: (relative, text = relative, headers = {}) => ({
       body: `${pubTime} file: ${file(relative, text)}`,

@@ -4,7 +4,7 @@ import { camelCase } from '../../src/config/option.js';
 import { showConfig } from '../../src/config/show.js';
 import { refuseUnavailable, requireComponent } from '../../src/process/run.js';
 import { casesOf } from './coverage.js';
-import { type Name, built, openLab } from './lab.js';
+import { type Name, built, names, openLab, usualLines } from './lab.js';
 import { programCases } from './program-cases.js';
 import { linesOf, sampleOf } from './samples.js';
 import { withoutEffect as saidWithoutEffect } from '../../src/component/refuse.js';
@@ -14,16 +14,18 @@ import { withoutEffect as saidWithoutEffect } from '../../src/component/refuse.j
  * said to be without effect, ignored for old files, or another program's.
  */
 
-const names: readonly Name[] = ['subscribe', 'post', 'report'];
-
-/** Refused while the configuration is read, whatever the program. */
-const refusedOnReading: ReadonlySet<string> = new Set(['remote_config_url']);
+/** Refused while the configuration is read. */
+const refusedOnReading = (name: Name): readonly string[] => [
+  'remote_config_url',
+  ...(name === 'winnow' ? ['save', 'discard'] : []),
+];
 
 describe.each(names)('%s', (name) => {
   const { refused, withoutEffect } = built(name);
   const reasons = Object.entries(refused);
   const inert = Object.entries(withoutEffect);
   const rows = rowsOf(name);
+  const first = usualLines(name) + 1;
 
   it('decides about every option', () => {
     const decided = new Set([
@@ -31,7 +33,7 @@ describe.each(names)('%s', (name) => {
       ...Object.keys(programCases[name]),
       ...Object.keys(refused),
       ...Object.keys(withoutEffect),
-      ...refusedOnReading,
+      ...refusedOnReading(name),
     ]);
     const open = rows.filter(({ name: option, row }) => !decided.has(option) && row.ignored === undefined);
     expect(open.map(({ name: option }) => option)).toEqual([]);
@@ -50,7 +52,7 @@ describe.each(names)('%s', (name) => {
     try {
       const config = lab.read(name, ['', `${option} ${sampleOf(option)}`]);
       expect(() => refuseUnavailable(config, requireComponent(config))).toThrow(
-        new RegExp(`/${name}/c\\.conf:4: ${option} .*: ${escaped(why)}\\. Remove the line$`),
+        new RegExp(`/${name}/c\\.conf:${first + 1}: ${option} .*: ${escaped(why)}\\. Remove the line$`),
       );
     } finally {
       lab.remove();
@@ -72,7 +74,7 @@ describe.each(names)('%s', (name) => {
     try {
       const config = lab.read(name, [`${option} ${sampleOf(option)}`]);
       expect(saidWithoutEffect(config, withoutEffect)).toContainEqual(
-        expect.stringMatching(`c\\.conf:3: ${option}: no effect: ${escaped(why)}`),
+        expect.stringMatching(`c\\.conf:${first}: ${option}: no effect: ${escaped(why)}`),
       );
       const general = lab.read(name, [], [`${option} ${sampleOf(option)}`]);
       expect(saidWithoutEffect(general, withoutEffect)).toEqual([]);
@@ -87,7 +89,7 @@ describe.each(names)('%s', (name) => {
     try {
       const config = lab.read(name, [`${hook} x`]);
       const refuse = (): void => refuseUnavailable(config, requireComponent(config));
-      expect(refuse).toThrow(new RegExp(`c\\.conf:3: ${hook} x: sr_${name} never calls this hook`));
+      expect(refuse).toThrow(new RegExp(`c\\.conf:${first}: ${hook} x: sr_${name} never calls this hook`));
       const general = lab.read(name, [], [`${hook} x`]);
       expect(() => refuseUnavailable(general, requireComponent(general))).not.toThrow();
     } finally {
@@ -96,14 +98,18 @@ describe.each(names)('%s', (name) => {
   });
 
   const foreign = optionRows.filter(
-    ({ group, row }) => group !== 'plugins' && row.ignored === undefined && !row.components.includes(name),
+    ({ name: option, group, row }) =>
+      group !== 'plugins' &&
+      row.ignored === undefined &&
+      !row.components.includes(name) &&
+      !refusedOnReading(name).includes(option),
   );
   it.each(foreign.map((row) => row.name))('warns that %s is for others', (option) => {
     const lab = openLab();
     try {
       const config = lab.read(name, [`${option} ${sampleOf(option)}`]);
       expect(config.warnings.map(({ origin, text }) => `${origin.line} ${text}`)).toContain(
-        `3 ${option}: no effect in sr_${name}`,
+        `${first} ${option}: no effect in sr_${name}`,
       );
       expect(
         lab.read(name, [], [`${option} ${sampleOf(option)}`]).warnings.map(({ text }) => text),
@@ -128,7 +134,10 @@ describe.each(names)('%s', (name) => {
   );
 
   const keywords = rows
-    .filter(({ name: option, row }) => !unspoken.has(option) && row.ignored === undefined)
+    .filter(
+      ({ name: option, row }) =>
+        !unspoken.has(option) && row.ignored === undefined && !refusedOnReading(name).includes(option),
+    )
     .flatMap(({ name: option, row }) => [
       ...[...row.aliases, ...row.oldSpellings].map((keyword) => [keyword, option] as const),
       ...Object.entries(successorNames).filter(([, known]) => known === option),
@@ -157,15 +166,22 @@ describe.each(names)('%s', (name) => {
     try {
       for (const { name: option, row } of rows) {
         if (unspoken.has(option) || row.ignored !== undefined) continue;
+        if (refusedOnReading(name).includes(option)) continue;
         const written = showConfig(lab.read(name, ['', '', ...linesOf(option)]));
         expect(
           written.filter((line) => line.startsWith(`${option} `)),
           option,
-        ).toEqual([expect.stringMatching(/ # \/.*\/c\.conf:5$/)]);
+        ).toEqual([expect.stringMatching(new RegExp(` # /.*/c\\.conf:${first + 2}$`))]);
         const general = showConfig(lab.read(name, [], ['', ...linesOf(option)]));
-        const own = ['broker', 'post_broker', 'post_base_url', 'directory', 'report_dialect'].includes(
-          option,
-        );
+        const own = [
+          'broker',
+          'post_broker',
+          'post_base_url',
+          'directory',
+          'report_dialect',
+          'exchange',
+          'post_exchange',
+        ].includes(option);
         if (own) continue;
         expect(
           general.filter((line) => line.startsWith(`${option} `)),
@@ -186,13 +202,24 @@ describe.each(names)('%s', (name) => {
     const lab = openLab();
     try {
       const shown = showConfig(lab.read(name, ['accept .*/a/.*', 'reject .*', 'declare env A=b'])).join('\n');
-      expect(shown).toMatch(/^accept \.\*\/a\/\.\* +# \/.*\/c\.conf:3/m);
-      expect(shown).toMatch(/^reject \.\* +# \/.*\/c\.conf:4$/m);
+      expect(shown).toMatch(new RegExp(`^accept \\.\\*/a/\\.\\* +# /.*/c\\.conf:${first}`, 'm'));
+      expect(shown).toMatch(new RegExp(`^reject \\.\\* +# /.*/c\\.conf:${first + 1}$`, 'm'));
       expect(shown).toMatch(/^declare env A=b$/m);
     } finally {
       lab.remove();
     }
   });
+});
+
+it.each(['save', 'discard'])('refuses %s in sr_winnow', (option) => {
+  const lab = openLab();
+  try {
+    expect(() => lab.read('winnow', [`${option} on`])).toThrow(
+      new RegExp(`c\\.conf:5: ${option}: sr_winnow cannot do that`),
+    );
+  } finally {
+    lab.remove();
+  }
 });
 
 it('refuses a configuration that was fetched from a server', () => {

@@ -23,6 +23,8 @@ export type ProgramCase = (bench: Bench, name: Name) => Promise<void>;
 export const programOf: Readonly<Record<Name, string>> = {
   post: 'sr_post',
   subscribe: 'sr_subscribe',
+  winnow: 'sr_winnow',
+  shovel: 'sr_shovel',
   report: 'sr_report',
 };
 
@@ -226,6 +228,25 @@ const durability: ProgramCase = async (bench, name) => {
   expect(await bench.host.messages('q_durable')).toHaveLength(1);
 };
 
+/** What it knows of duplicates is still known to the next run. */
+const durableTable: ProgramCase = async (bench, name) => {
+  await bench.configure(
+    name,
+    'durability power',
+    'suppress_duplicates on',
+    `queue_name q_${bench.user.name}.table`,
+  );
+  await bench.host.exchange('xpassed');
+  await bench.host.queue('q_durable', 'xpassed');
+  expect((await bench.home.run(programOf[name], ['setup', 'c'])).code).toBe(0);
+  for (let round = 0; round < 2; round += 1) {
+    await publish(bench, name, 1);
+    const ended = await bench.home.run(programOf[name], ['--once', 'foreground', 'c']);
+    expect(ended.code, ended.stderr).toBe(0);
+  }
+  expect(await bench.host.messages('q_durable')).toHaveLength(1);
+};
+
 const spool: ProgramCase = async (bench) => {
   // Nobody listens there.
   await bench.configure('post', 'post_broker amqp://ann:secret@127.0.0.1:1/', 'spool on');
@@ -257,8 +278,12 @@ const daemon: Readonly<Record<string, ProgramCase>> = {
   reset,
 };
 
+const passing = { ...daemon, declare_exchange: declareExchange, durability: durableTable };
+
 export const programCases: Readonly<Record<Name, Readonly<Record<string, ProgramCase>>>> = {
   subscribe: { ...daemon, declare_exchange: declareExchange },
+  winnow: passing,
+  shovel: passing,
   report: daemon,
   post: {
     action,

@@ -448,6 +448,11 @@ const queueing: Readonly<Record<string, Case>> = {
     ]);
     await bindingsAre(lab, ['subtopic None'], []);
   },
+  exchange_split: async (lab) => {
+    const { plan } = await run(lab, 'exchange_split on');
+    expect(plan?.bindings).toMatchObject([{ exchange: 'xpublic00', key: 'v02.post.#' }]);
+    expect(plan?.name).toMatch(/^q_ann\.sr_subscribe\.c_00\.\d{8}\.\d{8}$/);
+  },
   queue_name: async (lab) => {
     expect((await run(lab, 'queue_name q_ann.mine')).plan?.name).toBe('q_ann.mine');
   },

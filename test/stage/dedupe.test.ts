@@ -28,7 +28,7 @@ const ended: Outcome = { kind: 'done', code: 201, text: 'Downloaded' };
 async function finish(subject: Announcement, outcome: Outcome = ended, repeated = false): Promise<string> {
   const answer = await through(stage(), { subject, repeated });
   if (answer.gain === undefined) return endOf(stage(), { subject, repeated });
-  await remember(store.seen, options.ttl).settle({ ...answer.gain, subject }, outcome, never());
+  await remember(store.seen, options).settle({ ...answer.gain, subject }, outcome, never());
   return 'goes on';
 }
 
@@ -81,7 +81,7 @@ describe('dedupe', () => {
       const second = endOf(stage(), { subject: copyOf(first) }).finally(() => (answered = true));
       await new Promise(setImmediate);
       expect(answered).toBe(false);
-      await remember(store.seen, options.ttl).settle({ ...claimed, subject: first }, outcome, never());
+      await remember(store.seen, options).settle({ ...claimed, subject: first }, outcome, never());
       expect(await second).toBe(expected);
       const key = dedupeKey(first, 'path');
       if (key !== undefined) await store.seen.release(key);
@@ -121,6 +121,44 @@ describe('dedupe', () => {
     await finish(removal);
     await finish(written('a/f', 'x'));
     expect(await finish(copyOf(removal))).toBe('goes on');
+  });
+
+  it('drops the second of two removals of one path, also of two that announce the same file', async () => {
+    const file = written('a/f', 'x');
+    const removal = changed('a/f', { kind: 'remove' });
+    expect(await finish(file)).toBe('goes on');
+    expect(await finish(removal)).toBe('goes on');
+    expect(await finish(copyOf(removal))).toBe(duplicate);
+    expect(await finish(copyOf(removal))).toBe(duplicate);
+    expect(await finish(file)).toBe('goes on');
+    expect(await finish(copyOf(file))).toBe(duplicate);
+    expect(await finish(copyOf(removal))).toBe('goes on');
+    expect(await finish(changed('a/g', { kind: 'remove' }))).toBe('goes on');
+  });
+
+  it('lets a removal pass that came to nothing before: it makes the path unknown for good', async () => {
+    const removal = changed('a/f', { kind: 'remove' });
+    await finish(removal);
+    await finish(written('a/f', 'x'));
+    expect(await finish(removal, { kind: 'handed back' }, true)).toBe('goes on');
+    expect(await finish(removal, ended, true)).toBe('goes on');
+  });
+
+  it('never drops a removal of what was written without a checksum', async () => {
+    const removal = changed('a/f', { kind: 'remove' });
+    const unknown = changed('a/f', { kind: 'write', parts: wholeFile(5), sum: undefined });
+    await finish(removal);
+    for (let n = 0; n < 2; n += 1) expect(await gained(stage(), { subject: unknown })).toEqual({});
+    expect(await finish(copyOf(removal))).toBe('goes on');
+  });
+
+  it('ends a redelivery like any copy where only the post counts', async () => {
+    const subject = written('a/f', 'x');
+    const ending = { ...options, endsRepeats: true };
+    const { claimed } = await gained(dedupe(store.seen, ending), { subject });
+    await remember(store.seen, ending).settle({ ...(claimed && { claimed }), subject }, ended, never());
+    expect(await endOf(dedupe(store.seen, ending), { subject, repeated: true })).toBe(duplicate);
+    expect(await store.seen.count()).toBe(1);
   });
 });
 

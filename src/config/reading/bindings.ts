@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Binding, Config, QueueName } from '../config.js';
+import type { Binding, QueueName } from '../config.js';
 import type { Settings } from './settings.js';
 import { isExplicit, originOf, valueOf, warn } from './settings.js';
 import { brokerUser, runsThePump } from './derive.js';
@@ -101,25 +101,41 @@ export function queueNameOf(settings: Settings, stateName: string): QueueName | 
   return { kind: 'generated', prefix: suffix === undefined ? name : `${name}.${suffix}` };
 }
 
-const twoDigits = (instance: number): string => String(Math.max(0, instance - 1)).padStart(2, '0');
+const twoDigits = (number: number): string => String(number).padStart(2, '0');
+
+/** The exchanges that are posted to: several when posts are spread by checksum. */
+export const postedExchanges = (exchange: string | undefined, split: number): readonly string[] => {
+  if (exchange === undefined) return [];
+  if (split < 1) return [exchange];
+  return Array.from({ length: split }, (_, number) => exchange + twoDigits(number));
+};
+
+/** What is known of the queues of a configuration. */
+interface Queues {
+  readonly queueName: QueueName | undefined;
+  readonly bindings: readonly Binding[];
+  readonly queue: { readonly exchangeSplit: boolean };
+}
+
+/** The digits by which one instance (from 1) knows its own; with a single process it is the first. */
+const shardOf = (instance: number): string => twoDigits(Math.max(0, instance - 1));
 
 /** Bindings of one instance (from 1): with `exchange_split` each has an exchange of its own. */
 export const bindingsOfInstance = (
-  config: Pick<Config, 'bindings' | 'queue'>,
+  { bindings, queue }: Omit<Queues, 'queueName'>,
   instance: number,
 ): readonly Binding[] =>
-  config.queue.exchangeSplit
-    ? config.bindings.map((binding) => ({ ...binding, exchange: binding.exchange + twoDigits(instance) }))
-    : config.bindings;
+  queue.exchangeSplit
+    ? bindings.map((binding) => ({ ...binding, exchange: binding.exchange + shardOf(instance) }))
+    : bindings;
 
 /** Queue of one instance (from 1): shared, unless `exchange_split` gives each its own. */
 export function queueOfInstance(
-  config: Pick<Config, 'queueName' | 'queue'>,
+  { queueName, queue }: Omit<Queues, 'bindings'>,
   instance: number,
 ): QueueName | undefined {
-  const { queueName } = config;
-  if (queueName === undefined || !config.queue.exchangeSplit) return queueName;
-  const suffix = `_${twoDigits(instance)}`;
+  if (queueName === undefined || !queue.exchangeSplit) return queueName;
+  const suffix = `_${shardOf(instance)}`;
   return queueName.kind === 'fixed'
     ? { kind: 'fixed', name: queueName.name + suffix }
     : { kind: 'generated', prefix: queueName.prefix + suffix };

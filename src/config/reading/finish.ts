@@ -9,6 +9,7 @@ import { parseUrl } from '../url.js';
 import { collectBindings, queueNameOf, stateNameOf } from './bindings.js';
 import { deriveDefaults, deriveReports } from './derive.js';
 import { translateDialect } from './dialect.js';
+import { refuseLoop, refuseSplits } from './exchanges.js';
 import type { Settings } from './settings.js';
 import { commandLineOrigin } from './command-line.js';
 import { fatalAt, placementNow, valueOf } from './settings.js';
@@ -22,6 +23,8 @@ export function finish(settings: Settings): Config {
   const stateName = stateNameOf(settings, bindings);
   const queueName = queueNameOf(settings, stateName);
   requireComplete(settings, bindings.length > 0);
+  refuseSplits(settings);
+  refuseLoop(settings, bindings);
   const headers = headerChanges(settings);
   const config: Config = {
     component: settings.facts.name,

@@ -1,0 +1,82 @@
+import type { Config } from '../config/config.js';
+import type { Selected, Taken } from '../flow/item.js';
+import { type Line, from } from '../flow/line.js';
+import type { Flow } from '../flow/recipe.js';
+import { queue } from '../intake/queue.js';
+import type { Announcement } from '../message/announcement.js';
+import { hook } from '../plugin/hook.js';
+import { admit } from '../stage/admit.js';
+import { announce } from '../stage/announce.js';
+import { dedupe } from '../stage/dedupe.js';
+import { passOn } from '../stage/pass-on.js';
+import { postRate } from '../stage/post-rate.js';
+import { print } from '../stage/print.js';
+import { select } from '../stage/select.js';
+import { vouchOf } from './collecting.js';
+import type { Component, Kit } from './component.js';
+import {
+  dedupeOptions,
+  ending,
+  headersOf,
+  identityOf,
+  paceOf,
+  queueOptions,
+  selectOptions,
+  topicPrefixOf,
+} from './consuming.js';
+import { announceOptions } from './posting.js';
+import { refuseLaterFormat } from './refuse.js';
+
+/** What those that move no files cannot do, and what changes nothing in them. */
+export const passingOptions = {
+  refused: {
+    restore: 'restoring messages from a file is not available yet',
+    save_file: 'saving messages to a file is not available yet',
+    vip: 'waiting for an address is not available yet',
+    inline: 'content inside of messages needs v03, which is only read',
+    inline_encoding: 'content inside of messages needs v03, which is only read',
+    inline_max: 'content inside of messages needs v03, which is only read',
+    spool:
+      'what is to be posted waits for the broker, and its message stays in the queue until it is posted, so nothing has to be kept on disk',
+  },
+  withoutEffect: {
+    bufsize: 'no file is moved',
+    document_root: 'no file is moved, so announcements go on with the paths that they came with',
+    post_base_url: 'no file is moved, so announcements go on with the base URL that they came with',
+    post_base_dir: 'no file is moved, so announcements go on with the paths that they came with',
+    preserve_mode: 'no file is moved, and the header goes on as it came',
+    preserve_time: 'no file is moved, and the headers go on as they came',
+  },
+} as const satisfies Pick<Component, 'refused' | 'withoutEffect'>;
+
+/** The recipe of those that move no files: what the rules accept, and is no duplicate, goes on as it came. */
+export function passing(config: Config, kit: Kit): Flow {
+  refuseLaterFormat(config);
+  const receivedPrefix = topicPrefixOf(config);
+  const topicPrefix = config.posting.postTopicPrefix ?? receivedPrefix;
+  const intake = { ...queueOptions(config, kit), vouch: vouchOf(config, kit) };
+  const chosen = from(queue(kit.consumer(), kit.store.retries, intake), paceOf(config), kit.logger)
+    .to(admit(identityOf(config, kit), headersOf(config), kit.logger))
+    .to(select(selectOptions(config)))
+    .to(passOn({ receivedPrefix, topicPrefix }))
+    .to(hook('on_message', kit.plugins))
+    .to(dedupe(kit.store.seen, dedupeOptions(config)));
+  return passedOn(chosen, config, kit);
+}
+
+/** The end: what has been done is printed, or announced further down, or neither. */
+export function passedOn<I extends Selected & { readonly next: Announcement }>(
+  line: Line<Taken, I>,
+  config: Config,
+  kit: Kit,
+): Flow {
+  const { outlet } = config.selection;
+  const { postBroker, postRateLimit } = config.posting;
+  if (outlet !== 'post') return ending(line.to(print(kit.write, outlet)).settling, config, kit);
+  if (postBroker.length === 0) return ending(line.settling, config, kit);
+  const announced = line
+    .to(hook('on_post', kit.plugins))
+    .to(postRate(postRateLimit))
+    .to(announce(kit.publisher(), announceOptions(config), kit.logger));
+  return ending(announced.settling, config, kit);
+}
