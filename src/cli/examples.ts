@@ -39,6 +39,20 @@ const table: Readonly<Record<string, readonly Example[]>> = {
     },
     { what: 'Collect for good', command: 'sr_sarra start from_alice && sr_sarra status' },
   ],
+  sr_winnow: [
+    {
+      what: 'See what would pass, for one round, without taking it from anybody',
+      command: 'sr_winnow --dry_run --once foreground urp',
+    },
+    { what: 'Winnow for good', command: 'sr_winnow start urp && sr_winnow status' },
+  ],
+  sr_shovel: [
+    {
+      what: 'Copy all that waits, and end; the exit code tells whether anything failed',
+      command: 'sr_shovel --once foreground to_lab',
+    },
+    { what: 'Copy for good', command: 'sr_shovel start to_lab && sr_shovel status' },
+  ],
   sr_log: [
     {
       what: 'Who has got what I announced?',

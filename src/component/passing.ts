@@ -1,9 +1,8 @@
 import type { Config } from '../config/config.js';
-import type { Selected, Taken } from '../flow/item.js';
+import type { Placed, Selected, Taken } from '../flow/item.js';
 import { type Line, from } from '../flow/line.js';
 import type { Flow } from '../flow/recipe.js';
 import { queue } from '../intake/queue.js';
-import type { Announcement } from '../message/announcement.js';
 import { hook } from '../plugin/hook.js';
 import { admit } from '../stage/admit.js';
 import { announce } from '../stage/announce.js';
@@ -65,7 +64,7 @@ export function passing(config: Config, kit: Kit): Flow {
 }
 
 /** The end: what has been done is printed, or announced further down, or neither. */
-export function passedOn<I extends Selected & { readonly next: Announcement }>(
+export function passedOn<I extends Selected & Pick<Placed, 'next'>>(
   line: Line<Taken, I>,
   config: Config,
   kit: Kit,

@@ -46,7 +46,12 @@ export function dedupe(seen: Seen, options: DedupeOptions): Stage<Suppressible, 
     // A removal is news when something was announced since the last one.
     if (subject.change.kind === 'remove') await seen.forgetPath(decodeRelPath(subject.relPath), key);
     if ((await seen.claim(key, options.ttl, stop)) === 'ours') return { claimed: key };
-    if (repeated === true && options.endsRepeats !== true && (await isOwnRepeat(seen, key, subject, options.ttl, stop))) return pass;
+    if (
+      repeated === true &&
+      options.endsRepeats !== true &&
+      (await isOwnRepeat(seen, key, subject, options.ttl, stop))
+    )
+      return pass;
     return done(304, 'Not modified: duplicate announcement');
   };
   /** An announcement that has been here, from wherever it comes now. */

@@ -25,7 +25,9 @@ it('there is a page for each program, for both formats, and for configurations',
     'sr_post.1',
     'sr_post.7',
     'sr_sarra.1',
+    'sr_shovel.1',
     'sr_subscribe.1',
+    'sr_winnow.1',
   ]);
   const { man } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
     man: string[];
@@ -52,15 +54,18 @@ describe.each(manualPages())('%s', (page) => {
   });
 });
 
-describe.each(['sr_post', 'sr_subscribe', 'sr_sarra', 'sr_log'])('the page of %s', (program) => {
-  it('tells of every action and every option', () => {
-    const facts = componentOf(program);
-    if (facts === undefined) throw new Error('no such program');
-    const text = expandPage(sourceOf(`${program}.1`), program);
-    for (const { name } of actionsOf(facts)) expect(text).toContain(`- \`${name}\``);
-    for (const { name } of shownRows(facts)) expect(text).toContain(`\`--${name}\``);
-  });
-});
+describe.each(['sr_post', 'sr_subscribe', 'sr_sarra', 'sr_winnow', 'sr_shovel', 'sr_log'])(
+  'the page of %s',
+  (program) => {
+    it('tells of every action and every option', () => {
+      const facts = componentOf(program);
+      if (facts === undefined) throw new Error('no such program');
+      const text = expandPage(sourceOf(`${program}.1`), program);
+      for (const { name } of actionsOf(facts)) expect(text).toContain(`- \`${name}\``);
+      for (const { name } of shownRows(facts)) expect(text).toContain(`\`--${name}\``);
+    });
+  },
+);
 
 it('every code of a record is explained', () => {
   for (const code of reportCodes.keys()) expect(sourceOf('sr_log.7')).toContain(`\`${code}\``);

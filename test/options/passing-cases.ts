@@ -51,7 +51,9 @@ const headers: Readonly<Record<string, Case>> = {
 
 const identity: Readonly<Record<string, Case>> = {
   source_from_exchange: async (lab, name) => {
-    const messages = [{ ...message('/a/b', { source: 'mallory', from_cluster: 'EVIL' }), exchange: 'xs_alice' }];
+    const messages = [
+      { ...message('/a/b', { source: 'mallory', from_cluster: 'EVIL' }), exchange: 'xs_alice' },
+    ];
     const lines = ['exchange xs_alice', 'declare source alice', 'cluster here'];
     const believed = await lab.run(name, lines, { messages });
     expect(believed.posts[0]?.headers).toMatchObject({ source: 'mallory', from_cluster: 'EVIL' });
