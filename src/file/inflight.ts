@@ -185,7 +185,7 @@ function inflightOf(slot: Slot, opened: number): Inflight {
     else await writeAll(opened, takePending());
     if (!hasOurName()) throw new RetryableError(`${slot.path} was removed or replaced while it was written`);
     const isModeRight = options.mode !== undefined && createdMode === permissionBits(options.mode);
-    setAttributes(opened, isModeRight ? { ...options, mode: undefined } : options);
+    setAttributes(opened, isModeRight ? { modified: options.modified, accessed: options.accessed } : options);
   };
 
   return {

@@ -67,7 +67,7 @@ export function admitPost(fields: Fields): Decoded {
   if (change.kind === 'write' && !endsInName(path)) return malformed('the path has no file name', envelope);
   const moved = movedOf(path, hardLinked(path, headers), fields.marked, warnings);
   const announcement =
-    moved === undefined ? { ...envelope, change } : { ...envelope, change, moved: moved satisfies Moved };
+    moved === undefined ? { change, ...envelope } : { change, moved: moved satisfies Moved, ...envelope };
   return { kind: 'post', announcement, warnings };
 }
 

@@ -42,8 +42,7 @@ export function createDoor(): Door {
 
   const counted = (delivery: Delivery): Delivery => {
     counts.received += 1;
-    return {
-      ...delivery,
+    return Object.assign({}, delivery, {
       ack: () => {
         counts.acknowledged += 1;
         delivery.ack();
@@ -52,7 +51,7 @@ export function createDoor(): Door {
         counts.requeued += 1;
         delivery.requeue();
       },
-    };
+    });
   };
 
   const through = (inner: AsyncIterator<Delivery>): AsyncIterator<Delivery> => ({

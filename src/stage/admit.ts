@@ -58,7 +58,7 @@ export function admit(
       const complete = new Map(announcement.headers);
       for (const [name, value] of missing) if (!complete.has(name)) complete.set(name, value);
       for (const name of headers.remove) complete.delete(name);
-      return { subject: { ...announcement, headers: complete } };
+      return { subject: Object.assign({}, announcement, { headers: complete }) };
     },
   };
 }

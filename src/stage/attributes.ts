@@ -15,11 +15,7 @@ export function attributesOf({ headers }: Announcement, options: AttributeOption
   const mode = announcedMode ?? options.mode;
   const modified = options.preserveTime ? instantOf(headers.get('mtime')) : undefined;
   const accessed = options.preserveTime ? (instantOf(headers.get('atime')) ?? modified) : undefined;
-  return {
-    ...(mode !== undefined && { mode }),
-    ...(modified !== undefined && { modified }),
-    ...(accessed !== undefined && { accessed }),
-  };
+  return { mode, modified, accessed };
 }
 
 function instantOf(text: string | undefined): Date | undefined {

@@ -87,7 +87,9 @@ export function fetch(
           bytes: received.bytes,
           sum: verdict.sum,
           result: verdict.result,
-          next: { ...item.next, change: { ...change, sum: verdict.sum, parts: wholeFile(received.bytes) } },
+          next: Object.assign({}, item.next, {
+            change: { kind: 'write', sum: verdict.sum, parts: wholeFile(received.bytes) } as const,
+          }),
         }),
       );
     },
@@ -142,8 +144,8 @@ async function once(
     try {
       const verdict = judge(job, received, number);
       await received.inflight.finish({
-        ...attributesOf(job.item.subject, job.options),
         flush: job.options.flush,
+        ...attributesOf(job.item.subject, job.options),
       });
       return { received, verdict };
     } catch (thrown) {

@@ -154,7 +154,7 @@ async function request(
     if (!isLostConnection(error)) throw error;
     return exchange(lease.pool, wanted, guard);
   });
-  return { ...answer, url, lease, watch: guard };
+  return { url, lease, watch: guard, ...answer };
 }
 
 const isLostConnection = (error: unknown): boolean =>

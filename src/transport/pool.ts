@@ -91,11 +91,10 @@ export function openPool(options: PoolOptions): SessionPool {
 /** The session with a `close` that only gives it back, once. */
 function lent(session: Session, leave: () => void): Session {
   let isOut = true;
-  return {
-    ...session,
+  return Object.assign({}, session, {
     close: async () => {
       if (isOut) leave();
       isOut = false;
     },
-  };
+  });
 }
