@@ -70,6 +70,8 @@ export interface Outgoing {
   readonly body: Uint8Array;
   readonly contentType: string;
   readonly persistent?: boolean;
+  /** False where nobody asks whether a queue is bound: the broker need not send it back, and `routed` is always true. */
+  readonly mandatory?: boolean;
   /** Milliseconds. */
   readonly expiration?: number;
 }

@@ -30,8 +30,8 @@ interface Fields {
 const fieldsOf = (message: Outgoing): Fields => ({
   exchange: message.exchange,
   routingKey: message.topic,
-  // The broker then tells when no queue is bound.
-  mandatory: true,
+  // The broker then tells when no queue is bound: by sending back the whole message.
+  mandatory: message.mandatory ?? true,
   contentType: message.contentType,
   contentEncoding: 'utf-8',
   headers: message.headers,

@@ -6,9 +6,15 @@ import type { Report } from '../message/report.js';
 import { answered } from './answered.js';
 import type { Plugins } from './plugins.js';
 
-/** on_report before a record is sent: false keeps it back. A plugin that fails does not: the record is due. */
-export function reportGate(plugins: Plugins): (report: Report, stop: AbortSignal) => Promise<boolean> {
+/**
+ * on_report before a record is sent: false keeps it back. A plugin that fails does not: the record is due. Undefined
+ * when no plugin wants to be asked.
+ */
+export function reportGate(
+  plugins: Plugins,
+): ((report: Report, stop: AbortSignal) => Promise<boolean>) | undefined {
   const entries = plugins.entries('on_report');
+  if (entries.length === 0) return undefined;
   return async (report, stop) => {
     const context = plugins.context(stop);
     for (const entry of entries) {

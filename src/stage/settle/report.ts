@@ -22,7 +22,7 @@ export interface ReportOptions {
   readonly user: string;
   readonly now: () => number;
   /** The last word of those who may keep a record back; absent, every one is sent. */
-  readonly isWanted?: (record: Report, stop: AbortSignal) => Promise<boolean>;
+  readonly isWanted?: ((record: Report, stop: AbortSignal) => Promise<boolean>) | undefined;
 }
 
 /** Milliseconds without records after the pump has refused one. */
@@ -65,7 +65,7 @@ export function report(
         return;
       }
       try {
-        await publisher.publish({ exchange, ...encoded.message }, stop);
+        await publisher.publish({ exchange, mandatory: false, ...encoded.message }, stop);
       } catch (thrown) {
         if (thrown instanceof PermanentError) {
           logger.error(`no delivery record can be sent for ${about.relPath}: ${messageOf(thrown)}`);
