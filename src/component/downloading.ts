@@ -29,7 +29,6 @@ import {
 
 /** What none of them can do yet. */
 export const notYet: Readonly<Partial<Record<OptionName, string>>> = {
-  save: 'saving messages to a file is not available yet',
   restore: 'restoring messages from a file is not available yet',
   save_file: 'saving messages to a file is not available yet',
   vip: 'waiting for an address is not available yet',

@@ -15,7 +15,7 @@ export const sarra: Component = {
   name: 'sarra',
   summary: 'fetch announced files into the tree of a pump, and announce them again',
   refused: notYet,
-  withoutEffect: inert,
+  withoutEffect: { ...inert, queue_suffix: 'the queue has a fixed name' },
   build: (config, kit) => {
     refuseLaterFormat(config);
     const { dryRun, simulate } = config.running;

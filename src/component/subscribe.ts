@@ -13,7 +13,11 @@ import { refuseLaterFormat } from './refuse.js';
 export const subscribe: Component = {
   name: 'subscribe',
   summary: 'fetch announced files into a tree of your own',
-  refused: { ...notYet, source_from_exchange: 'only a pump may decide who the source is' },
+  refused: {
+    ...notYet,
+    save: 'saving messages to a file is not available yet',
+    source_from_exchange: 'only a pump may decide who the source is',
+  },
   withoutEffect: inert,
   build: (config, kit) => {
     const { notifyOnly, outlet } = config.selection;

@@ -3,11 +3,13 @@ import type { Name } from './lab.js';
 import { passingCases } from './passing-cases.js';
 import { postCases } from './post-cases.js';
 import { reportCases } from './report-cases.js';
+import { sarraCases } from './sarra-cases.js';
 import { type Case, shared } from './shared-cases.js';
 import { subscribeCases } from './subscribe-cases.js';
 
 const own: Readonly<Record<Name, Readonly<Record<string, Case>>>> = {
   subscribe: subscribeCases,
+  sarra: sarraCases,
   post: postCases,
   winnow: passingCases,
   shovel: passingCases,

@@ -22,7 +22,7 @@ import type { Store } from '../../src/store/store.js';
 import type { BreakerOptions } from '../../src/transport/breaker.js';
 import type { Addresses } from '../../src/transport/guarded-connect.js';
 
-export const names = ['subscribe', 'post', 'winnow', 'shovel', 'report'] as const;
+export const names = ['subscribe', 'sarra', 'post', 'winnow', 'shovel', 'report'] as const;
 export type Name = (typeof names)[number];
 
 /** A message in the queue. */
@@ -90,6 +90,7 @@ const passing = [
 
 const brokerLine: Readonly<Record<Name, readonly string[]>> = {
   subscribe: ['broker amqp://ann@localhost:1/'],
+  sarra: ['broker amqp://ann@localhost:1/'],
   // Not the word of the broker, which is not there.
   report: ['broker amqp://ann@localhost:1/', 'report_dialect report'],
   post: ['post_broker amqp://ann@localhost:1/', 'post_base_url http://data.example.org/'],
@@ -98,7 +99,8 @@ const brokerLine: Readonly<Record<Name, readonly string[]>> = {
 };
 
 /** Lines that a configuration begins with. */
-export const usualLines = (name: Name): number => brokerLine[name].length + (name === 'subscribe' ? 1 : 0);
+export const usualLines = (name: Name): number =>
+  brokerLine[name].length + (name === 'subscribe' || name === 'sarra' ? 1 : 0);
 
 export const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
 
@@ -129,6 +131,9 @@ export function openLab(): Lab {
     return path;
   };
 
+  // So that what sr_sarra does can be compared with what a subscriber does.
+  put(at('config/sarra.conf'), ['exchange xpublic', 'mirror off', `drop_dir ${directory}`].join('\n'));
+
   const readOnly: Lab['readOnly'] = (name, lines) => {
     put(at(`config/${name}/c.conf`), lines.join('\n'));
     return readConfig({
@@ -144,7 +149,7 @@ export function openLab(): Lab {
 
   const read: Lab['read'] = (name, lines, general = []) => {
     put(at('config/default.conf'), general.join('\n'));
-    const usual = name === 'subscribe' ? [`directory ${target}`] : [];
+    const usual = name === 'subscribe' || name === 'sarra' ? [`directory ${target}`] : [];
     return readOnly(name, [...brokerLine[name], ...usual, ...lines]);
   };
 

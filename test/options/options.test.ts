@@ -17,7 +17,7 @@ import { withoutEffect as saidWithoutEffect } from '../../src/component/refuse.j
 /** Refused while the configuration is read. */
 const refusedOnReading = (name: Name): readonly string[] => [
   'remote_config_url',
-  ...(name === 'winnow' ? ['save', 'discard'] : []),
+  ...(name === 'winnow' || name === 'sarra' ? ['save', 'discard'] : []),
 ];
 
 describe.each(names)('%s', (name) => {
@@ -181,6 +181,7 @@ describe.each(names)('%s', (name) => {
           'report_dialect',
           'exchange',
           'post_exchange',
+          ...(name === 'sarra' ? ['mirror', 'drop_dir'] : []),
         ].includes(option);
         if (own) continue;
         expect(
@@ -211,15 +212,17 @@ describe.each(names)('%s', (name) => {
   });
 });
 
-it.each(['save', 'discard'])('refuses %s in sr_winnow', (option) => {
-  const lab = openLab();
-  try {
-    expect(() => lab.read('winnow', [`${option} on`])).toThrow(
-      new RegExp(`c\\.conf:5: ${option}: sr_winnow cannot do that`),
-    );
-  } finally {
-    lab.remove();
-  }
+describe.each(['winnow', 'sarra'] as const)('%s', (name) => {
+  it.each(['save', 'discard'])('refuses %s while it is read', (option) => {
+    const lab = openLab();
+    try {
+      expect(() => lab.read(name, [`${option} on`])).toThrow(
+        new RegExp(`c\\.conf:${usualLines(name) + 1}: ${option}: sr_${name} cannot do that`),
+      );
+    } finally {
+      lab.remove();
+    }
+  });
 });
 
 it('refuses a configuration that was fetched from a server', () => {

@@ -23,6 +23,7 @@ export type ProgramCase = (bench: Bench, name: Name) => Promise<void>;
 export const programOf: Readonly<Record<Name, string>> = {
   post: 'sr_post',
   subscribe: 'sr_subscribe',
+  sarra: 'sr_sarra',
   winnow: 'sr_winnow',
   shovel: 'sr_shovel',
   report: 'sr_report',
@@ -282,6 +283,7 @@ const passing = { ...daemon, declare_exchange: declareExchange, durability: dura
 
 export const programCases: Readonly<Record<Name, Readonly<Record<string, ProgramCase>>>> = {
   subscribe: { ...daemon, declare_exchange: declareExchange },
+  sarra: { ...daemon, declare_exchange: declareExchange },
   winnow: passing,
   shovel: passing,
   report: daemon,
