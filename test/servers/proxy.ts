@@ -19,6 +19,8 @@ export interface Proxy {
    * all are cut. Resolves when there is the first.
    */
   readonly swallowFrom: (text: string) => Promise<void>;
+  /** What the server says on the connections of now is not heard any more; it still hears the client. */
+  readonly mute: () => void;
   /** New connections are reset at once, until `accept`. */
   readonly refuse: () => void;
   readonly accept: () => void;
@@ -52,6 +54,7 @@ export async function startProxy(targetPort: number, look?: () => Onlooker): Pro
 
   /** Nothing passes on these any more. */
   const swallowed = new Set<Pair>();
+  const muted = new WeakSet<Pair>();
   let mark: { readonly text: string; readonly found: () => void } | undefined;
 
   const isSwallowed = (pair: Pair, from: Socket, data: Buffer): boolean => {
@@ -82,6 +85,7 @@ export async function startProxy(targetPort: number, look?: () => Onlooker): Pro
     if (isStalled) from.pause();
     from.on('data', (data) => {
       if (isSwallowed(pair, from, data)) return;
+      if (from === pair.server && muted.has(pair)) return;
       bytes += data.length;
       if (from === pair.client) pair.onlooker?.fromClient(data);
       else pair.onlooker?.fromServer(data);
@@ -102,7 +106,10 @@ export async function startProxy(targetPort: number, look?: () => Onlooker): Pro
       over(pair, from);
       to.end();
     });
-    from.on('error', () => to.destroy());
+    from.on('error', () => {
+      over(pair, from);
+      to.destroy();
+    });
     from.on('close', () => {
       over(pair, from);
       pairs.delete(pair);
@@ -146,6 +153,9 @@ export async function startProxy(targetPort: number, look?: () => Onlooker): Pro
       }
     },
     swallowFrom: (text) => new Promise((found) => (mark = { text, found })),
+    mute: () => {
+      for (const pair of pairs) muted.add(pair);
+    },
     refuse: () => (isRefusing = true),
     accept: () => (isRefusing = false),
     cutAfter: (limit) => (budget = limit),
