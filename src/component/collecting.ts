@@ -20,9 +20,15 @@ const ROUND = 4 * 86_400_000;
 /** The name of this pump. */
 const ownName = ({ selection }: Config, kit: Kit): string => selection.cluster ?? kit.postName;
 
-/** Whether what is read comes from users, whom nobody believes. */
-const readsUsers = ({ selection, bindings }: Config): boolean =>
-  selection.sourceFromExchange || bindings.some(({ exchange }) => exchange.startsWith('xs_'));
+/** Whether an exchange of a user is read: what comes from there says what it likes. */
+const readsExchangeOfUser = ({ bindings }: Config): boolean =>
+  bindings.some(({ exchange }) => exchange.startsWith('xs_'));
+
+/** Whether users chose what is read; what has come through a filter for duplicates was chosen by them as well. */
+const readsUsers = (config: Config): boolean =>
+  config.selection.sourceFromExchange ||
+  readsExchangeOfUser(config) ||
+  config.bindings.some(({ exchange }) => exchange.startsWith('xwinnow'));
 
 /** Host, port and virtual host of a broker; this machine has many names. */
 function placeOf(url: string | undefined, own: string): string {
@@ -44,7 +50,7 @@ function readsPump(config: Config, { host }: Kit): boolean {
 /** Who the source is, where the exchange says it. */
 export function vouchOf(config: Config, kit: Kit): Vouch | undefined {
   if (!config.selection.sourceFromExchange) {
-    if (readsUsers(config))
+    if (readsExchangeOfUser(config))
       kit.logger.warning(
         'an exchange of a user is read, and what its messages say of source and from_cluster is believed; ' +
           "write 'source_from_exchange on'",

@@ -18,7 +18,7 @@ import { typeProblems } from './type-check.js';
 
 const examples = join(packageDirectory, 'config-examples');
 const configurations: (readonly [component: ComponentName, name: string])[] = [];
-for (const component of ['subscribe', 'post', 'winnow', 'shovel', 'report'] as const) {
+for (const component of ['subscribe', 'post', 'sarra', 'winnow', 'shovel', 'report'] as const) {
   for (const name of await readdir(join(examples, component))) configurations.push([component, name]);
 }
 const pluginFiles = await readdir(join(examples, 'plugins'));
@@ -58,7 +58,7 @@ const load = (hook: string, name: string) =>
 describe('configurations to copy', () => {
   it('exist for every program', () => {
     expect(new Set(configurations.map(([component]) => component))).toEqual(
-      new Set(['subscribe', 'post', 'winnow', 'shovel', 'report']),
+      new Set(['subscribe', 'post', 'sarra', 'winnow', 'shovel', 'report']),
     );
     expect(configurations.length).toBeGreaterThanOrEqual(10);
   });

@@ -121,7 +121,7 @@ describe('the documents', () => {
     let found = 0;
     for (const block of blocks.filter(({ language }) => language === 'sh')) {
       for (const command of commandsOf(block)) {
-        const words = /\b(sr_(?:subscribe|log|report))\b(.*)$/su.exec(command);
+        const words = /\b(sr_(?:subscribe|sarra|log|report))\b(.*)$/su.exec(command);
         if (words === null || /--version/u.test(command)) continue;
         found += 1;
         const component = componentOf(words[1] ?? '')?.name;

@@ -1,0 +1,118 @@
+/**
+ * Runs the commands of the guide for those who run a pump, in their order, in the feeder's home. Replaced, and nothing
+ * else: the pumps of the examples by real ones of this test, with their users, and the directories below `/data`.
+ */
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { commandsOf, fileOf, packageDirectory, readPage } from '../docs/markdown.js';
+import { type Member, type Pump, makePump } from '../servers/pump.js';
+import { eventually } from '../servers/rabbitmq.js';
+import type { Reply, Site } from '../servers/sites.js';
+
+const shell = promisify(execFile);
+
+let pump: Pump;
+let other: Pump;
+let alice: Member;
+let files: Map<string, Reply>;
+let site: Site;
+
+beforeEach(async () => {
+  pump = await makePump();
+  other = await makePump({ name: 'pumpb' });
+  alice = await pump.member('alice', 'source');
+  files = new Map();
+  site = await pump.server(files);
+});
+afterEach(async () => {
+  await pump.end();
+  await other.end();
+});
+
+/** What alice does on her own machine. */
+async function alicePosts(path: string, content: string): Promise<void> {
+  files.set(path, Buffer.from(content));
+  const own = join(alice.home.directory, 'www');
+  await mkdir(own, { recursive: true });
+  await writeFile(join(own, path), content);
+  const words = ['--post_broker', alice.broker, '--post_base_url', site.url, '--post_base_dir', own];
+  const ended = await alice.home.run('sr_post', [...words, join(own, path)]);
+  expect(ended.code, ended.stderr).toBe(0);
+}
+
+it('the commands of the guide for a pump do what it says', { timeout: 120_000 }, async () => {
+  const { home } = pump.feeder;
+  const link = await other.member('pumpa', 'subscriber');
+  await writeFile(
+    join(home.configuration, 'credentials.conf'),
+    `${pump.host.url(pump.feeder.user)}\n${other.host.url(link.user)}\n`,
+    { mode: 0o600 },
+  );
+  const here = (text: string): string =>
+    text
+      .replaceAll('amqps://feeder@pump.example.org', pump.feeder.broker)
+      .replaceAll('amqps://pumpa@pump-b.example.org', link.broker)
+      .replaceAll('https://pump.example.org/', pump.site.url)
+      .replaceAll('data.example.org', '127.0.0.1')
+      .replaceAll('xs_alice', `xs_${alice.user.name}`)
+      .replaceAll('/data/', `${home.directory}/data/`);
+  const bin = join(home.directory, 'bin');
+  await mkdir(bin);
+  for (const program of await readdir(join(packageDirectory, 'bin')))
+    await symlink(join(packageDirectory, 'bin', program), join(bin, program.replace(/\.js$/u, '')));
+  const { blocks } = await readPage('docs/pump.md');
+  for (const block of blocks) {
+    const file = fileOf(block);
+    if (file === undefined) continue;
+    const [component = '', name = ''] = file.replace(/\.conf$/u, '').split('/');
+    await home.configure(component, name, here(block.text).split('\n'));
+  }
+  const run = async (command: string): Promise<string> => {
+    const { stdout, stderr } = await shell('/bin/sh', ['-c', here(command)], {
+      cwd: home.directory,
+      env: {
+        PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+        HOME: home.directory,
+        LANG: 'C.UTF-8',
+        XDG_CONFIG_HOME: join(home.directory, 'config'),
+        XDG_CACHE_HOME: join(home.directory, 'cache'),
+        XDG_CONFIG_DIRS: join(home.directory, 'no-site'),
+      },
+    });
+    return stdout + stderr;
+  };
+  const day = new Date().toISOString().slice(0, 10).replaceAll('-', '');
+  const arrives = (path: string): Promise<void> =>
+    eventually(`${path} is in the tree`, async () =>
+      readFile(join(home.directory, 'data/pub', path)).then(
+        () => true,
+        () => false,
+      ),
+    );
+  const said = new Map<string, string>();
+  try {
+    for (const block of blocks.filter(({ language }) => language === 'sh')) {
+      for (const command of commandsOf(block)) {
+        if (command === 'sr_sarra --once foreground from_alice') await alicePosts('first.txt', 'once');
+        said.set(command, await run(command));
+        if (command === 'sr_sarra --once foreground from_alice')
+          await arrives(`${day}/${alice.user.name}/first.txt`);
+      }
+    }
+    expect(said.get('sr_sarra show from_alice')).toMatch(/^post_exchange xpublic +# preset$/mu);
+    await alicePosts('second.txt', 'by the daemon');
+    await arrives(`${day}/${alice.user.name}/second.txt`);
+    const headers = { parts: '1,4,1,0,0', source: 'carol', from_cluster: 'pumpb', to_clusters: 'pumpc' };
+    files.set('far/away', Buffer.from('data'));
+    await other.host.publish('xpublic', 'v02.post.far', `20260101000000.000 ${site.url} /far/away`, headers);
+    await arrives('far/away');
+    await pump.public.count(3);
+    expect(said.get('sr_sarra status from_pumpb')).toContain('running');
+    expect(said.size).toBe(8);
+  } finally {
+    await run('sr_sarra stop');
+  }
+});
