@@ -162,6 +162,7 @@ async function runOne(call: Call, work: Work, stop: AbortSignal, endProgress: ()
       {
         stop,
         tally: counting.tally,
+        shared: title !== '',
         running: (kit) => {
           poster = kit.poster;
           const text = keepingText(config, kit.plan, places.state);

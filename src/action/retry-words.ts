@@ -34,7 +34,8 @@ type Flag = keyof typeof retryFlags;
 const isFlag = (name: string): name is Flag => Object.hasOwn(retryFlags, name);
 const usage = (text: string): FatalError => new FatalError(`retry: ${text}`, { exitCode: 2 });
 
-const nothing: RetryWords = {
+/** Nothing was said. */
+export const noRetryWords: RetryWords = {
   match: undefined,
   from: undefined,
   older: undefined,
@@ -53,7 +54,7 @@ export function takeRetryWords(words: readonly string[]): {
   const found = new Map<Flag, string>();
   const rest: string[] = [];
   // Elsewhere these words have no meaning, and are refused like every option that nobody knows.
-  if (!words.includes('retry')) return { retry: nothing, rest: words };
+  if (!words.includes('retry')) return { retry: noRetryWords, rest: words };
   for (let at = 0; at < words.length; at += 1) {
     const word = words[at] ?? '';
     const [, name = '', glued] = /^--?([a-z]+)(?:=(.*))?$/s.exec(word) ?? [];

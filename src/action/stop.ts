@@ -16,6 +16,12 @@ export async function stopOne(call: Call, named: string): Promise<number> {
   const began = performance.now();
   const result = await stopOwner(state);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  if (result === 'silent') {
+    terminal.note(
+      `${title}: has not stopped: its process, which it shares with others, does not answer; see sr sanity\n`,
+    );
+    return 1;
+  }
   await terminal.write(
     result === 'was not running' ? `${title}: was not running` : `${title}: ${result} after ${seconds} s`,
   );

@@ -3,12 +3,13 @@ import { fileURLToPath } from 'node:url';
 import { runDaemon } from '../process/daemon.js';
 import { keepHeapSmall } from '../process/heap.js';
 import { findHost } from '../process/host.js';
+import type { Commission } from '../process/launch.js';
 import { awaitCommission } from '../process/parent.js';
 import { endProcess, explain } from './exit.js';
 
 keepHeapSmall();
 try {
-  const commission = await awaitCommission();
+  const commission = await awaitCommission<Commission>();
   const entry = fileURLToPath(import.meta.url);
   endProcess(commission === undefined ? 2 : await runDaemon(commission, await findHost(), entry));
 } catch (thrown) {

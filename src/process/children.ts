@@ -36,11 +36,11 @@ export interface Children {
 }
 
 /** Milliseconds before a dead child is started again: 1 s, doubling to a minute. */
-const restartPause = (restarts: number): number => Math.min(1000 * 2 ** Math.min(restarts, 6), 60_000);
+export const restartPause = (restarts: number): number => Math.min(1000 * 2 ** Math.min(restarts, 6), 60_000);
 /** A child that lived this long has recovered: its pauses begin anew. */
-const RECOVERED = 300_000;
+export const RECOVERED = 300_000;
 /** Exit status of a process whose configuration is wrong: starting it again would not help. */
-const USAGE = 2;
+export const USAGE = 2;
 
 interface Slot {
   readonly number: number;
@@ -213,7 +213,7 @@ export function createChildren(options: ChildrenOptions): Children {
 }
 
 /** Why an instance that runs is not well: a connection that is not there, or counts that do not add up. */
-function troubleOf(report: InstanceReport | undefined): string {
+export function troubleOf(report: InstanceReport | undefined): string {
   const bad = Object.entries(report?.connections ?? {}).find(([, { state }]) => state !== 'connected');
   if (bad !== undefined) return `${bad[0]} connection ${bad[1].state}: ${bad[1].reason}`;
   const [difference] = report?.differences ?? [];

@@ -1,13 +1,12 @@
 import type { Config } from '../config/config.js';
 import { FatalError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { logFileOf } from './daemon-log.js';
+import { logFileOf, loggerOf, openLogOf } from './daemon-log.js';
 import { createFailures } from './failures.js';
 import type { Host } from './host.js';
 import { runAsInstance, tellSupervisor } from './instance.js';
 import { type Commission, type LaunchResult, launchDaemon } from './launch.js';
-import { type LineSink, openLogFile } from './log-file.js';
-import { createLogger } from './log.js';
+import type { LineSink } from './log-file.js';
 import { placesOf, readOrder, titleOf } from './order.js';
 import { resetIfAsked } from './reset.js';
 import { refuseUnavailable, requireComponent } from './run.js';
@@ -41,25 +40,6 @@ const stackOf = (thrown: unknown): string =>
   thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
 
 const tellLauncher = (result: LaunchResult): Promise<void> => tellParent(result);
-
-function openLogOf(config: Config, host: Host, number: number): LineSink {
-  const { chmodLog, logrotate, logrotateInterval } = config.running;
-  return openLogFile({
-    path: logFileOf(config, host, number),
-    mode: chmodLog,
-    keep: logrotate,
-    interval: logrotateInterval * 1000,
-    now: Date.now,
-  });
-}
-
-const loggerOf = (config: Config, instance: number, sink: LineSink): Promise<Logger> =>
-  createLogger({
-    level: config.running.loglevel,
-    format: config.running.logFormat === 'json' ? 'json' : 'text',
-    write: sink.write,
-    base: { program: config.program, configuration: config.name, instance },
-  });
 
 async function work(
   config: Config,

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.js';
 import { FatalError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { bindingsFile } from './bindings-file.js';
-import { openBrokers } from './brokers.js';
+import { type Brokers, openBrokers } from './brokers.js';
 import { exchangesOf } from './exchanges.js';
 import { bindingsPath, ownQueues, planQueue } from './queue-plan.js';
 import type { Outfit } from './surroundings.js';
@@ -26,37 +26,48 @@ export async function declareOnBrokers(
   how: { readonly bind: boolean },
   stop: AbortSignal,
 ): Promise<Declared> {
-  const { logger } = outfit;
   const brokers = openBrokersOf(config, outfit);
   try {
-    const exchanges = exchangesOf(config);
-    if (exchanges.length > 0) {
-      await brokers.posting().link(stop, { failFast: true });
-      const topology = openTopology(brokers.posting());
-      for (const name of exchanges) {
-        const found = await topology.ensureExchange(name, { declare: config.queue.declareExchange }, stop);
-        if (found === 'missing') throw missingExchange(name);
-      }
-    }
-    if (config.queueName === undefined) return { exchanges, queues: [], bindings: [] };
-    const model = await brokers.consuming().link(stop, { failFast: true });
-    const queues: string[] = [];
-    const bindings: string[] = [];
-    for (const own of ownQueues(config)) {
-      const planned = planQueue(config, own, outfit, false);
-      if (planned === undefined) continue;
-      const plan = { ...planned, bind: planned.bind && how.bind };
-      const remembered = how.bind ? bindingsFile(bindingsPath(own, outfit)) : undefined;
-      const made = await applyPlan(model, plan, remembered, logger, (text) => logger.warning(text));
-      if ('trouble' in made) throw new FatalError(made.trouble);
-      if (made.troubles.length > 0) throw new FatalError(made.troubles.join('; '));
-      queues.push(plan.name);
-      bindings.push(...made.wanted.map(({ exchange, key }) => `${exchange} ${key}`));
-    }
-    return { exchanges, queues, bindings };
+    return await declareWith(brokers, config, outfit, how, stop);
   } finally {
     await brokers.close();
   }
+}
+
+/** The same over connections that are there already, or are opened as needed and left open. */
+export async function declareWith(
+  brokers: Brokers,
+  config: Config,
+  outfit: Outfit,
+  how: { readonly bind: boolean },
+  stop: AbortSignal,
+): Promise<Declared> {
+  const { logger } = outfit;
+  const exchanges = exchangesOf(config);
+  if (exchanges.length > 0) {
+    await brokers.posting().link(stop, { failFast: true });
+    const topology = openTopology(brokers.posting());
+    for (const name of exchanges) {
+      const found = await topology.ensureExchange(name, { declare: config.queue.declareExchange }, stop);
+      if (found === 'missing') throw missingExchange(name);
+    }
+  }
+  if (config.queueName === undefined) return { exchanges, queues: [], bindings: [] };
+  const model = await brokers.consuming().link(stop, { failFast: true });
+  const queues: string[] = [];
+  const bindings: string[] = [];
+  for (const own of ownQueues(config)) {
+    const planned = planQueue(config, own, outfit, false);
+    if (planned === undefined) continue;
+    const plan = { ...planned, bind: planned.bind && how.bind };
+    const remembered = how.bind ? bindingsFile(bindingsPath(own, outfit)) : undefined;
+    const made = await applyPlan(model, plan, remembered, logger, (text) => logger.warning(text));
+    if ('trouble' in made) throw new FatalError(made.trouble);
+    if (made.troubles.length > 0) throw new FatalError(made.troubles.join('; '));
+    queues.push(plan.name);
+    bindings.push(...made.wanted.map(({ exchange, key }) => `${exchange} ${key}`));
+  }
+  return { exchanges, queues, bindings };
 }
 
 const missingExchange = (name: string): FatalError =>

@@ -37,6 +37,8 @@ export interface ForegroundOptions {
   /** Told when the flow is about to start. */
   readonly running: (kit: OpenKit) => void;
   readonly tally: () => Tally;
+  /** Other configurations run in this process, too. */
+  readonly shared: boolean;
 }
 
 /**
@@ -62,7 +64,8 @@ export async function runForeground(
     },
   };
   await resetIfAsked(config, around, stop);
-  const open = await openStore(config, around.state, around.logger, handlers, stop);
+  const how = { stop, shared: options.shared };
+  const open = await openStore(config, around.state, around.logger, handlers, how);
   const ending = AbortSignal.any([stop, asked.signal]);
   const once = async (): Promise<void> => {
     const { store, lost } = open;
@@ -110,10 +113,11 @@ async function openStore(
   state: string,
   logger: Logger,
   handlers: Handlers,
-  stop: AbortSignal,
+  { stop, shared }: { readonly stop: AbortSignal; readonly shared: boolean },
 ): Promise<OpenStore> {
   const options = {
     handlers,
+    shared,
     flush: config.transfer.durability === 'power',
     retryTtl: (config.queue.retryTtl ?? 0) * 1000,
     retryOrder: config.queue.retryOrder,

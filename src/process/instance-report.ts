@@ -5,9 +5,23 @@ import type { Tally } from './tally.js';
 
 /** How a process that works is doing; asks the broker how much waits in the queue. */
 export async function reportOf(kit: OpenKit, account: Account, tally: () => Tally): Promise<InstanceReport> {
-  const consumer = kit.opened();
-  const ready = await consumer?.ready();
-  const { lastDone, bytes } = tally();
+  return reportWith(kit, account, tally, { ready: await kit.opened()?.ready(), at: Date.now() });
+}
+
+/** How many messages a broker said are ready, and when. */
+export interface Ready {
+  readonly ready: number | undefined;
+  readonly at: number;
+}
+
+/** As `reportOf`, without a question to the broker. */
+export async function reportWith(
+  kit: OpenKit,
+  account: Account,
+  tally: () => Tally,
+  { ready, at }: Ready,
+): Promise<InstanceReport> {
+  const { lastDone, bytes, lag, rate } = tally();
   return {
     pid: process.pid,
     balance: account.balance(),
@@ -20,8 +34,11 @@ export async function reportOf(kit: OpenKit, account: Account, tally: () => Tall
     ),
     queue: kit.plan?.name,
     ready,
-    unacknowledged: consumer?.unacknowledged() ?? 0,
+    ...(ready !== undefined && { readyAt: at }),
+    unacknowledged: kit.opened()?.unacknowledged() ?? 0,
     lastDone,
+    lag,
+    rate,
     bytes,
     held: kit.held(),
   };

@@ -37,15 +37,26 @@ export interface Launch extends Commission {
 const PATIENCE = 60_000;
 
 /** Starts a daemon process and hands it its commission. */
-export function launchDaemon({ order, number, entry, log, logMode, detached }: Launch): ChildProcess {
+export function launchDaemon({ order, number, ...launch }: Launch): ChildProcess {
+  const words = [order.program, order.configuration ?? '', number === 0 ? 'supervisor' : String(number)];
+  const commission: Commission = { order, number };
+  return launchProcess({ ...launch, words, commission });
+}
+
+/** Any process of ours: the words are for people, what it is to do is in the commission. */
+export interface ProcessLaunch extends Pick<Launch, 'entry' | 'log' | 'logMode' | 'detached'> {
+  readonly words: readonly string[];
+  readonly commission: object;
+}
+
+export function launchProcess(launch: ProcessLaunch): ChildProcess {
+  const { entry, words, log, logMode, detached, commission } = launch;
   const output = openOutput(log, logMode);
   try {
-    const words = [order.program, order.configuration ?? '', number === 0 ? 'supervisor' : String(number)];
     const child = spawn(process.execPath, [entry, ...words], {
       detached,
       stdio: ['ignore', output, output, 'ipc'],
     });
-    const commission: Commission = { order, number };
     // A process that could not be started, or is gone already, tells so itself.
     child.send(commission, () => undefined);
     return child;

@@ -26,6 +26,7 @@ export interface LineSink {
   readonly write: (line: string) => void;
   /** Opens the file again, for those who moved it away (SIGHUP). */
   readonly reopen: () => void;
+  readonly close: () => void;
 }
 
 const DAY = 86_400_000;
@@ -57,15 +58,16 @@ export function openLogFile(options: LogFileOptions): LineSink {
     }
     writeSync(descriptor, line);
   };
+  let write = (line: string): void => {
+    try {
+      attempt(line);
+    } catch (thrown) {
+      if (systemCode(thrown) === undefined) throw thrown;
+      lost += 1;
+    }
+  };
   return {
-    write: (line) => {
-      try {
-        attempt(line);
-      } catch (thrown) {
-        if (systemCode(thrown) === undefined) throw thrown;
-        lost += 1;
-      }
-    },
+    write: (line) => write(line),
     reopen: () => {
       try {
         reopen();
@@ -74,6 +76,10 @@ export function openLogFile(options: LogFileOptions): LineSink {
         if (!(thrown instanceof FatalError)) throw thrown;
         lost += 1;
       }
+    },
+    close: () => {
+      write = () => undefined;
+      closeSync(descriptor);
     },
   };
 }

@@ -1,9 +1,7 @@
-import type { Commission } from './launch.js';
-
 /** Waits for the commission that a parent gives to a daemon; undefined when it went away without one. */
-export const awaitCommission = (): Promise<Commission | undefined> =>
+export const awaitCommission = <C>(): Promise<C | undefined> =>
   new Promise((resolve) => {
-    process.once('message', (message) => resolve(message as Commission));
+    process.once('message', (message) => resolve(message as C));
     process.once('disconnect', () => resolve(undefined));
   });
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RetryableError } from '../errors.js';
+import { FatalError, RetryableError } from '../errors.js';
 import { ask } from '../store/ask.js';
-import { findOwner } from '../store/owner-file.js';
+import { type OwnerInfo, findOwner } from '../store/owner-file.js';
 import type { ConfigurationStatus, InstanceStatus } from './status.js';
 
 /*
@@ -25,7 +25,10 @@ export async function askStatus(state: string): Promise<ConfigurationStatus | 's
   }
 }
 
-export type StopResult = 'was not running' | 'stopped' | 'killed';
+/** Id of the living process that runs in `state`; undefined when there is none. Nobody is asked. */
+export const ownerOf = async (state: string): Promise<number | undefined> => (await findOwner(state))?.pid;
+
+export type StopResult = 'was not running' | 'stopped' | 'killed' | 'silent';
 
 /**
  * Ends the process that runs in `state`, and with it its instances: politely, then by signal, in the end by force.
@@ -34,6 +37,7 @@ export type StopResult = 'was not running' | 'stopped' | 'killed';
 export async function stopOwner(state: string): Promise<StopResult> {
   const owner = await findOwner(state);
   if (owner === undefined) return 'was not running';
+  if (owner.shared === true) return stopShared(state, owner);
   const began = Date.now();
   const isPolite = await ask(state, 'stop', null, { timeout: EASY }).then(
     () => true,
@@ -51,6 +55,22 @@ export async function stopOwner(state: string): Promise<StopResult> {
   signal(owner.pid, 'SIGKILL');
   while ((await findOwner(state))?.pid === owner.pid) await sleep(LOOK_EVERY);
   return 'killed';
+}
+
+/** One of several in a process: whatever becomes of it, the others go on, so nothing but asking will do. */
+async function stopShared(state: string, owner: OwnerInfo): Promise<StopResult> {
+  const deadline = Date.now() + STOP_LIMIT;
+  const isTheSame = (other: OwnerInfo | undefined): boolean => other?.token === owner.token;
+  try {
+    await ask(state, 'stop', null, { timeout: EASY });
+  } catch (thrown) {
+    if (!(thrown instanceof RetryableError) && !(thrown instanceof FatalError)) throw thrown;
+  }
+  while (Date.now() < deadline) {
+    if (!isTheSame(await findOwner(state))) return 'stopped';
+    await sleep(LOOK_EVERY);
+  }
+  return 'silent';
 }
 
 /** It has let go of its state; that it is gone altogether takes a moment more. */

@@ -14,10 +14,16 @@ export interface InstanceReport {
   readonly queue?: string | undefined;
   /** Messages ready in the queue; undefined while that is not known. */
   readonly ready?: number | undefined;
+  /** When the broker said so, in milliseconds since 1970. */
+  readonly readyAt?: number | undefined;
   /** Messages taken and not yet acknowledged. */
   readonly unacknowledged: number;
   /** Milliseconds since 1970 of the last item that ended as done; undefined before the first. */
   readonly lastDone?: number | undefined;
+  /** Milliseconds from the publication of that item to its end. */
+  readonly lag?: number | undefined;
+  /** Items that ended as done in a second, over the last minute. */
+  readonly rate?: number | undefined;
   readonly bytes: number;
   /** Servers that are left alone for a while. */
   readonly held: readonly HeldHost[];
@@ -46,7 +52,8 @@ export interface InstanceStatus {
 export interface ConfigurationStatus {
   readonly program: string;
   readonly configuration: string;
-  readonly mode: 'daemon' | 'foreground';
+  /** `shared` with others in one process of `sr`. */
+  readonly mode: 'daemon' | 'foreground' | 'shared';
   readonly pid: number;
   /** Milliseconds since 1970. */
   readonly started: number;

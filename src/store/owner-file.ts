@@ -12,6 +12,8 @@ export interface OwnerInfo {
   readonly token: string;
   /** Path of the socket. */
   readonly socket: string;
+  /** It does other work besides: whoever wants an end of this asks for it, and sends it no signal. */
+  readonly shared?: boolean;
 }
 
 const fileOf = (directory: string): string => join(directory, 'owner.json');
@@ -38,17 +40,24 @@ function exists(pid: number): boolean {
   }
 }
 
-const isAlive = async ({ pid, started }: OwnerInfo): Promise<boolean> =>
-  exists(pid) && (started === undefined || (await processStart(pid)) === started);
-
 function decode(text: string): OwnerInfo | undefined {
   const read = readRecord(text);
   if (read === undefined) return undefined;
-  const { pid, started, token, socket } = read;
+  const { pid, started, token, socket, shared } = read;
   if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 0) return undefined;
   if (typeof token !== 'string' || typeof socket !== 'string') return undefined;
-  return { pid, started: typeof started === 'string' ? started : undefined, token, socket };
+  return {
+    pid,
+    started: typeof started === 'string' ? started : undefined,
+    token,
+    socket,
+    ...(shared === true && { shared }),
+  };
 }
+
+/** Whether this very process still lives: its id alone may have been given to another one. */
+export const isAlive = async ({ pid, started }: Pick<OwnerInfo, 'pid' | 'started'>): Promise<boolean> =>
+  exists(pid) && (started === undefined || (await processStart(pid)) === started);
 
 /** The living owner of a state directory; undefined when there is none, or none yet. */
 export async function findOwner(directory: string): Promise<OwnerInfo | undefined> {
@@ -57,9 +66,27 @@ export async function findOwner(directory: string): Promise<OwnerInfo | undefine
   return info !== undefined && (await isAlive(info)) ? info : undefined;
 }
 
+/** Whether an owner went away without saying so: it was killed, or has crashed. */
+export async function wasLeft(directory: string): Promise<boolean> {
+  const text = await readFile(fileOf(directory), 'utf8').catch(() => '');
+  const info = decode(text);
+  return info !== undefined && !(await isAlive(info));
+}
+
 /** Makes ourselves known. Only who holds the store open may do so, hence nobody does it at the same time. */
-export async function publishOwner(directory: string, socket: string, token: string): Promise<void> {
-  const info: OwnerInfo = { pid: process.pid, started: await processStart(process.pid), token, socket };
+export async function publishOwner(
+  directory: string,
+  socket: string,
+  token: string,
+  shared = false,
+): Promise<void> {
+  const info: OwnerInfo = {
+    pid: process.pid,
+    started: await processStart(process.pid),
+    token,
+    socket,
+    ...(shared && { shared }),
+  };
   const written = join(directory, `owner.${randomBytes(4).toString('hex')}.tmp`);
   await writeFile(written, JSON.stringify(info), { mode: 0o600, flag: 'wx' });
   await rename(written, fileOf(directory));

@@ -1,18 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { FatalError, messageOf } from '../errors.js';
 import { reachOwner } from './ask.js';
-import { hashOf } from './engine.js';
 import { makePrivateDirectory, openLevelStore } from './level-store.js';
 import type { OwnedStore, OwnedStoreOptions } from './owned-store.js';
 import { publishOwner, withdrawOwner } from './owner-file.js';
 import { serve, type Handlers } from './server.js';
+import { socketPath } from './socket-path.js';
 import type { Store } from './store.js';
 
 export interface OwnerOptions extends OwnedStoreOptions {
   readonly handlers?: Handlers;
+  /** This process does other work besides: see `OwnerInfo.shared`. */
+  readonly shared?: boolean;
 }
 
 /** This process owns a state directory. After `resume` its store is another one: ask for it each time. */
@@ -34,27 +35,6 @@ export interface Owner {
   /** Ends the ownership: the clients are cut off, everything is written, the files are closed; they are
    * even when it rejects because the store had failed. */
   readonly close: () => Promise<void>;
-}
-
-/** What fits in the address of a socket on every system we know (104 bytes with the final zero on some). */
-const longestSocket = 103;
-
-async function isOurs(directory: string): Promise<boolean> {
-  const found = await lstat(directory).catch(() => undefined);
-  return found?.isDirectory() === true && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
-}
-
-/** Beside the state when the path is short enough, else in a private directory with a short name. */
-async function socketPath(directory: string): Promise<string> {
-  const near = join(directory, 'owner.sock');
-  if (Buffer.byteLength(near) <= longestSocket) return near;
-  const runtime = process.env['XDG_RUNTIME_DIR'] ?? '';
-  const parent = isAbsolute(runtime) ? runtime : tmpdir();
-  const named = join(parent, `sarracenia-${hashOf(directory).toString('hex')}`);
-  await mkdir(named, { mode: 0o700 }).catch(() => undefined);
-  // Somebody else may have made it first, in a directory where everybody writes: then take a name nobody foresaw.
-  const private_ = (await isOurs(named)) ? named : await mkdtemp(join(parent, 'sarracenia-'));
-  return join(private_, 'owner.sock');
 }
 
 /** Whether a process that has suspended its store, and so holds no lock, goes on with it as soon as it can. */
@@ -98,7 +78,7 @@ export async function becomeOwner(directory: string, options: OwnerOptions = {})
     const token = randomBytes(16).toString('hex');
     const socket = await socketPath(directory);
     const server = await serve({ ...options, socket, token, owned: { join: joinOwned } });
-    await publishOwner(directory, socket, token);
+    await publishOwner(directory, socket, token, options.shared);
     return {
       get store() {
         return store;

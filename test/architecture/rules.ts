@@ -38,8 +38,9 @@ export const permissions: Readonly<Record<string, Permission>> = {
   process: {
     any: ['component', 'flow', 'config', 'broker', 'transport', 'store', 'plugin', 'checksum', 'file'],
   },
-  action: { any: ['process', 'config', 'broker', 'component', 'flow'] },
-  cli: { any: ['action', 'config', 'component', 'process'] },
+  group: { any: ['process', 'flow', 'config', 'store'] },
+  action: { any: ['group', 'process', 'config', 'broker', 'component', 'flow'] },
+  cli: { any: ['action', 'config', 'component', 'group', 'process'] },
   quickstart: { any: ['action', 'cli', 'process', 'config', 'broker'] },
 };
 

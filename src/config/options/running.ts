@@ -105,6 +105,12 @@ export const running = group({
     aliases: ['instance', 'i'],
     help: 'Number of parallel processes.',
   }),
+  shared_process: option({
+    type: boolean,
+    default: true,
+    components: daemons,
+    help: 'Let sr run it in a process together with others; several instances never are.',
+  }),
   no: option({
     type: count(),
     default: 0,

@@ -1,0 +1,61 @@
+import { FatalError } from '../../errors.js';
+import { type Entry, placeOf } from '../../group/entry.js';
+import type { Config } from '../../config/config.js';
+import { placesOf, readOrder } from '../../process/order.js';
+import { refuseUnavailable, requireComponent } from '../../process/run.js';
+import type { Chosen } from './chosen.js';
+import type { SrCall } from './sr-action.js';
+
+/** A configuration that was read and can be used. */
+export interface Usable {
+  readonly chosen: Chosen;
+  readonly config: Config;
+  readonly entry: Entry;
+}
+
+/** Reads them; those that are wrong are told, and left out. */
+export function readAll(
+  { host, terminal }: SrCall,
+  chosen: readonly Chosen[],
+): { readonly usable: readonly Usable[]; readonly wrong: readonly string[] } {
+  const usable: Usable[] = [];
+  const wrong: string[] = [];
+  for (const one of chosen) {
+    try {
+      usable.push(readOne(host, one));
+    } catch (thrown) {
+      if (!(thrown instanceof FatalError)) throw thrown;
+      wrong.push(one.key);
+      terminal.note(`sr: ${one.key}: ${thrown.message}\n`);
+    }
+  }
+  return { usable, wrong };
+}
+
+function readOne(host: SrCall['host'], chosen: Chosen): Usable {
+  const { facts, path, name } = chosen;
+  const order = {
+    component: facts.name,
+    program: facts.program,
+    configuration: path,
+    options: [],
+    paths: [],
+  };
+  const config = readOrder(order, host);
+  refuseUnavailable(config, requireComponent(config));
+  return { chosen, config, entry: entryFor(config, { host, file: path, name }) };
+}
+
+/** What the keeper must know of a configuration. */
+export const entryFor = (
+  config: Config,
+  { host, file, name }: { readonly host: SrCall['host']; readonly file: string; readonly name: string },
+): Entry => ({
+  component: config.component,
+  program: config.program,
+  name,
+  file,
+  state: placesOf(config, host).state,
+  cwd: host.cwd,
+  place: placeOf(config),
+});

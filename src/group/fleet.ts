@@ -1,0 +1,231 @@
+import { readdir } from 'node:fs/promises';
+import { RetryableError, messageOf } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { findOwner } from '../store/owner-file.js';
+import { assign } from './assign.js';
+import { type Entry, keyOf } from './entry.js';
+import { type KeptProcess, keepProcess } from './kept.js';
+import { carrierDirectory } from './places.js';
+import type { Carried, CarrierOverview, GroupCarrier, Result } from './words.js';
+import type { Spawns } from './spawns.js';
+
+/** The processes that carry many configurations, and who is in which. */
+export interface Fleet {
+  /** Takes over those that an earlier keeper has left; answers what they carry. */
+  readonly adopt: () => Promise<readonly { readonly key: string; readonly number: number }[]>;
+  /** Gives a configuration its place; `total` will have one in the end. */
+  readonly place: (entry: Entry, total: number) => number;
+  readonly placed: (entry: Entry, number: number) => void;
+  /** Starts the processes that are not there yet. */
+  readonly launch: () => Promise<void>;
+  /** Has configurations run where they have their place. */
+  readonly run: (entries: readonly Entry[]) => Promise<readonly Result[]>;
+  readonly end: (keys: readonly string[]) => Promise<readonly Result[]>;
+  /** Those without configurations end. */
+  readonly shrink: () => Promise<void>;
+  readonly look: () => Promise<readonly Seen[]>;
+}
+
+/** A carrier, and what it says of its configurations; undefined when it says nothing. */
+export interface Seen {
+  readonly carrier: GroupCarrier;
+  readonly carried: readonly Carried[] | undefined;
+}
+
+export interface FleetOptions {
+  /** Of the keeper. */
+  readonly directory: string;
+  readonly processors: number;
+  readonly spawns: Spawns;
+  readonly logger: Logger;
+  /** What became of configurations whose process was started again. */
+  readonly told: (results: readonly Result[]) => void;
+}
+
+interface Carrier {
+  readonly number: number;
+  readonly process: KeptProcess;
+  readonly entries: Map<string, Entry>;
+  /** Of the entries, those that have been asked to run: when the process is another one, they are asked again. */
+  readonly begun: Set<string>;
+}
+
+/** Milliseconds for a process to get so many configurations to work, for one to end them, and for a look. */
+const RUN_LIMIT = 120_000;
+const END_LIMIT = 5000;
+const LOOK_LIMIT = 1500;
+const QUIT_LIMIT = 1000;
+
+export function openFleet(options: FleetOptions): Fleet {
+  const { directory, processors, spawns, logger } = options;
+  const carriers = new Map<number, Carrier>();
+
+  const carrierOf = (number: number): Carrier => {
+    const known = carriers.get(number);
+    if (known !== undefined) return known;
+    const entries = new Map<string, Entry>();
+    const begun = new Set<string>();
+    const made: Carrier = {
+      number,
+      entries,
+      begun,
+      process: keepProcess({
+        name: `carrier ${number}`,
+        directory: carrierDirectory(directory, number),
+        spawn: () => spawns.carrier(number),
+        logger,
+        up: () => {
+          const again = [...entries.values()].filter((entry) => begun.has(keyOf(entry)));
+          if (again.length > 0) void runIn(made, again).then(options.told);
+        },
+        // Nobody but us tells it to end: whoever did has not told us, so it has to come back.
+        gone: () => void made.process.begin(),
+      }),
+    };
+    carriers.set(number, made);
+    return made;
+  };
+
+  const holderOf = (key: string): Carrier | undefined =>
+    [...carriers.values()].find(({ entries }) => entries.has(key));
+
+  return {
+    adopt: async () => {
+      const found: { key: string; number: number }[] = [];
+      for (const number of await livingCarriers(directory)) {
+        const carrier = carrierOf(number);
+        await carrier.process.begin();
+        for (const { key } of (await lookInto(carrier)) ?? []) found.push({ key, number });
+      }
+      return found;
+    },
+    place: (entry, total) => {
+      const known = holderOf(keyOf(entry));
+      if (known !== undefined) return known.number;
+      const loads = [...carriers.values()].map(({ number, entries }) => ({ number, carried: entries.size }));
+      const number = assign(loads, total, processors);
+      carrierOf(number).entries.set(keyOf(entry), entry);
+      return number;
+    },
+    placed: (entry, number) => carrierOf(number).entries.set(keyOf(entry), entry),
+    launch: async () => {
+      await Promise.all([...carriers.values()].map(({ process }) => process.begin()));
+    },
+    run: async (entries) => {
+      const results = [...carriers.values()].map((carrier) =>
+        runIn(
+          carrier,
+          entries.filter((entry) => carrier.entries.has(keyOf(entry))),
+        ),
+      );
+      return (await Promise.all(results)).flat();
+    },
+    end: async (keys) => {
+      const results = [...carriers.values()].map((carrier) =>
+        endIn(
+          carrier,
+          keys.filter((key) => carrier.entries.has(key)),
+        ),
+      );
+      return (await Promise.all(results)).flat();
+    },
+    shrink: async () => {
+      const empty = [...carriers.values()].filter(({ entries }) => entries.size === 0);
+      for (const { number } of empty) carriers.delete(number);
+      await Promise.all(empty.map(({ process }) => quit(process)));
+    },
+    look: () =>
+      Promise.all(
+        [...carriers.values()].map(async (carrier): Promise<Seen> => {
+          const said = await overviewOf(carrier);
+          return {
+            carrier: {
+              ...carrier.process.status(),
+              number: carrier.number,
+              memory: said?.memory,
+              keys: [...carrier.entries.keys()],
+            },
+            carried: said?.carried,
+          };
+        }),
+      ),
+  };
+}
+
+/** Numbers of the carriers that live. */
+async function livingCarriers(directory: string): Promise<readonly number[]> {
+  const names = await readdir(directory);
+  const numbers = names.flatMap((name) => {
+    const [, digits] = /^carrier-(\d+)$/.exec(name) ?? [];
+    return digits === undefined ? [] : [Number(digits)];
+  });
+  const alive = await Promise.all(
+    numbers.map(async (number) => (await findOwner(carrierDirectory(directory, number))) !== undefined),
+  );
+  return numbers.filter((_, index) => alive[index]);
+}
+
+async function runIn(
+  { process, number, begun }: Carrier,
+  entries: readonly Entry[],
+): Promise<readonly Result[]> {
+  if (entries.length === 0) return [];
+  for (const entry of entries) begun.add(keyOf(entry));
+  try {
+    // One that is coming back runs its configurations by itself.
+    await process.begin();
+    return (await process.ask('run', { entries }, RUN_LIMIT)) as readonly Result[];
+  } catch (thrown) {
+    const reason = `carrier ${number}: ${messageOf(thrown)}`;
+    return entries.map((entry) => ({ key: keyOf(entry), did: 'failed', reason }));
+  }
+}
+
+async function endIn(
+  { process, entries, begun }: Carrier,
+  keys: readonly string[],
+): Promise<readonly Result[]> {
+  if (keys.length === 0) return [];
+  const isAll = keys.length === entries.size;
+  for (const key of keys) {
+    entries.delete(key);
+    begun.delete(key);
+  }
+  const all = (did: Result['did'], reason: string): readonly Result[] =>
+    keys.map((key) => ({ key, did, reason }));
+  if (!process.isUp()) {
+    if (isAll) process.release();
+    return all('stopped', '');
+  }
+  try {
+    return (await process.ask('end', { keys }, END_LIMIT)) as readonly Result[];
+  } catch (thrown) {
+    if (!isAll && thrown instanceof RetryableError) return all('failed', messageOf(thrown));
+    process.release();
+    await process.kill();
+    return all('stopped', 'by force');
+  }
+}
+
+async function quit(process: KeptProcess): Promise<void> {
+  process.release();
+  if (!process.isUp()) return;
+  try {
+    await process.ask('quit', null, QUIT_LIMIT);
+  } catch (thrown) {
+    if (thrown instanceof RetryableError) await process.kill();
+  }
+}
+
+async function overviewOf({ process }: Carrier): Promise<CarrierOverview | undefined> {
+  if (!process.isUp()) return undefined;
+  try {
+    return (await process.ask('overview', null, LOOK_LIMIT)) as CarrierOverview;
+  } catch {
+    // It shows in its state.
+    return undefined;
+  }
+}
+
+const lookInto = async (carrier: Carrier): Promise<readonly Carried[] | undefined> =>
+  (await overviewOf(carrier))?.carried;

@@ -1,0 +1,272 @@
+import type { ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FatalError, messageOf } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { RECOVERED, restartPause } from '../process/children.js';
+import type { InstanceStatus } from '../process/status.js';
+import { openLink, type Link } from '../store/link.js';
+import { type OwnerInfo, findOwner, isAlive, wasLeft } from '../store/owner-file.js';
+import { askOver } from './ask.js';
+import { type Pulse, createPulse } from './pulse.js';
+import type { KeptStatus } from './words.js';
+
+/*
+ * One process that the keeper keeps running. It is known by the file that it leaves in its directory, with process id
+ * and time of its start, and by a connection that is held as long as it lives: a process that died shows by its end,
+ * one that hangs by what it does not answer. A keeper that comes after another one finds it in the same way. A process
+ * that ends properly takes its file away; whoever leaves it has died and is started again, with a growing pause.
+ */
+
+export interface KeptOptions {
+  /** In messages: `carrier 3`. */
+  readonly name: string;
+  /** Where it answers. */
+  readonly directory: string;
+  /** Starts it; it says `ready`, or `failed` with a text, over its channel. */
+  readonly spawn: () => ChildProcess;
+  readonly logger: Logger;
+  /** It answers. Called each time; `fresh` when this keeper has started it. */
+  readonly up: (link: Link, fresh: boolean) => void;
+  /** It has ended as somebody told it to. */
+  readonly gone: () => void;
+  /** Milliseconds without an answer after which it counts as hung, and between two questions. */
+  readonly hang?: number;
+  readonly beat?: number;
+}
+
+export interface KeptProcess {
+  /** Finds it, or starts it; resolves when it answers, or there is a reason why it does not. */
+  readonly begin: () => Promise<void>;
+  readonly status: () => KeptStatus;
+  /** Throws RetryableError when it does not answer in time, FatalError when it does not run. */
+  readonly ask: (kind: string, body: unknown, limit: number) => Promise<unknown>;
+  /** From now on its end is nobody's trouble. */
+  readonly release: () => void;
+  /** Ends it by force; resolves when it is gone. */
+  readonly kill: () => Promise<void>;
+  /** Whether it runs. */
+  readonly isUp: () => boolean;
+}
+
+/** Milliseconds until a new process must answer. */
+const BEGIN_LIMIT = 60_000;
+const HANG = 30_000;
+const BEAT = 2000;
+/** Milliseconds that a process whose connection is closed may take to be gone. */
+const GOING = 1000;
+
+interface State {
+  state: KeptStatus['state'];
+  reason: string;
+  since: number;
+  restarts: number;
+  recent: number;
+  info: OwnerInfo | undefined;
+  link: Link | undefined;
+  pulse: Pulse | undefined;
+  timer: NodeJS.Timeout | undefined;
+  released: boolean;
+  beginning: Promise<void> | undefined;
+}
+
+export function keepProcess(options: KeptOptions): KeptProcess {
+  const { name, directory, logger } = options;
+  const self: State = {
+    state: 'stopped',
+    reason: '',
+    since: Date.now(),
+    restarts: 0,
+    recent: 0,
+    info: undefined,
+    link: undefined,
+    pulse: undefined,
+    timer: undefined,
+    released: false,
+    beginning: undefined,
+  };
+  const become = (state: State['state'], reason = ''): void => {
+    Object.assign(self, { state, reason, since: Date.now() });
+  };
+
+  const attach = (info: OwnerInfo, link: Link, fresh: boolean): void => {
+    self.info = info;
+    self.link = link;
+    become('running');
+    self.pulse = createPulse(link, {
+      hang: options.hang ?? HANG,
+      beat: options.beat ?? BEAT,
+      hung: () => {
+        const text = `silent for ${(options.hang ?? HANG) / 1000} s`;
+        logger.error(`${name} (process ${info.pid}) has been ${text}: it is replaced`);
+        become('silent', text);
+        void kill(info);
+      },
+    });
+    link.lost.addEventListener('abort', () => void lost(info), { once: true });
+    options.up(link, fresh);
+  };
+
+  const lost = async (info: OwnerInfo): Promise<void> => {
+    if (self.info !== info) return;
+    const silent = self.state === 'silent' ? self.reason : '';
+    forget();
+    const isGone = await untilGone(info, GOING);
+    if (self.released) return become('stopped');
+    // It closed the door and stays: nobody can reach it any more.
+    if (!isGone) await kill(info);
+    else if (!(await wasLeft(directory)) && silent === '') {
+      become('stopped');
+      return options.gone();
+    }
+    again(silent === '' ? 'its process has died' : silent);
+  };
+
+  const forget = (): void => {
+    self.pulse?.end();
+    self.info = undefined;
+    self.link = undefined;
+    self.pulse = undefined;
+  };
+
+  const again = (why: string): void => {
+    if (self.released) return;
+    if (Date.now() - self.since > RECOVERED) self.recent = 0;
+    // The first time it is most likely nobody's fault but that of who killed it.
+    const pause = self.recent === 0 ? 0 : restartPause(self.recent - 1);
+    self.recent += 1;
+    self.restarts += 1;
+    logger.error(`${name}: ${why}; it is started again${pause === 0 ? '' : ` in ${pause / 1000} s`}`);
+    become('restarting', why);
+    self.timer = setTimeout(() => void begin(), pause);
+  };
+
+  const start = async (): Promise<void> => {
+    clearTimeout(self.timer);
+    const found = await linkTo(directory);
+    if (found !== undefined) return attach(found.info, found.link, false);
+    become('starting');
+    const fault = await started(options.spawn());
+    if (self.released) return;
+    const made = fault === undefined ? await linkTo(directory) : undefined;
+    if (made !== undefined) return attach(made.info, made.link, true);
+    if (fault?.hopeless === true) {
+      logger.error(`${name}: ${fault.text}`);
+      return become('stopped', fault.text);
+    }
+    again(fault?.text ?? 'it ended at once');
+  };
+
+  const begin = (): Promise<void> => {
+    if (self.link !== undefined || self.released) return Promise.resolve();
+    self.beginning ??= start()
+      .catch((thrown: unknown) => again(messageOf(thrown)))
+      .finally(() => (self.beginning = undefined));
+    return self.beginning;
+  };
+
+  return {
+    begin,
+    isUp: () => self.link !== undefined,
+    status: () => ({
+      pid: self.info?.pid,
+      state: self.pulse?.isLate() === true ? 'silent' : self.state,
+      reason: self.pulse?.isLate() === true ? 'does not answer' : self.reason,
+      since: self.since,
+      restarts: self.restarts,
+      answered: self.pulse?.took(),
+    }),
+    ask: async (kind, body, limit) => {
+      if (self.link === undefined) throw new FatalError(`${name} does not run`);
+      return askOver(self.link, kind, body, limit);
+    },
+    release: () => {
+      self.released = true;
+      clearTimeout(self.timer);
+      if (self.link === undefined) become('stopped');
+    },
+    kill: async () => {
+      const { info } = self;
+      if (info !== undefined) await kill(info);
+    },
+  };
+}
+
+interface Fault {
+  readonly text: string;
+  /** Its configuration is wrong: another attempt would end in the same way. */
+  readonly hopeless: boolean;
+}
+
+/** What a carrier, or a supervisor, says first. */
+interface FirstWord {
+  readonly kind: 'ready' | 'failed';
+  readonly text?: string;
+  readonly exitCode?: number;
+  readonly instances?: readonly InstanceStatus[];
+}
+
+function faultOf({ kind, text, exitCode, instances = [] }: FirstWord): Fault | undefined {
+  if (kind === 'failed') return { text: text ?? 'it failed', hopeless: exitCode === 2 };
+  // A supervisor without any instance that can work ends by itself.
+  const isHopeless = instances.length > 0 && instances.every(({ state }) => state === 'failed');
+  return isHopeless ? { text: instances[0]?.reason ?? '', hopeless: true } : undefined;
+}
+
+/** Undefined when it has said that it is ready. */
+function started(child: ChildProcess): Promise<Fault | undefined> {
+  return new Promise((resolve) => {
+    const end = (fault?: Fault): void => {
+      clearTimeout(late);
+      if (child.connected) child.disconnect();
+      child.unref();
+      resolve(fault);
+    };
+    const late = setTimeout(() => {
+      child.kill('SIGKILL');
+      end({ text: `it was not ready within ${BEGIN_LIMIT / 1000} s and was ended`, hopeless: false });
+    }, BEGIN_LIMIT);
+    child.once('message', (message: FirstWord) => end(faultOf(message)));
+    child.once('error', (cause) =>
+      end({ text: `it cannot be started: ${messageOf(cause)}`, hopeless: false }),
+    );
+    child.once('exit', (status, signal) =>
+      end({ text: `it ended at once with ${signal ?? `exit status ${status ?? 1}`}`, hopeless: false }),
+    );
+  });
+}
+
+/** The living process of a directory; undefined when there is none, or it does not listen. */
+async function linkTo(
+  directory: string,
+): Promise<{ readonly info: OwnerInfo; readonly link: Link } | undefined> {
+  const info = await findOwner(directory);
+  if (info === undefined) return undefined;
+  try {
+    return { info, link: await openLink(info) };
+  } catch (thrown) {
+    // It is on its way out, or has not got so far.
+    if (thrown instanceof Error && 'code' in thrown) return undefined;
+    throw thrown;
+  }
+}
+
+/** Ends the very process that is meant, not another one that was given its id. */
+async function kill(info: OwnerInfo): Promise<void> {
+  while (await isAlive(info)) {
+    try {
+      process.kill(info.pid, 'SIGKILL');
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
+    }
+    await sleep(20);
+  }
+}
+
+async function untilGone(info: OwnerInfo, limit: number): Promise<boolean> {
+  const deadline = Date.now() + limit;
+  while (await isAlive(info)) {
+    if (Date.now() > deadline) return false;
+    await sleep(20);
+  }
+  return true;
+}

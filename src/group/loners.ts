@@ -1,0 +1,95 @@
+import { messageOf } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { stopOwner } from '../process/reach.js';
+import type { ConfigurationStatus } from '../process/status.js';
+import { findOwner } from '../store/owner-file.js';
+import { type Entry, keyOf } from './entry.js';
+import { type KeptProcess, keepProcess } from './kept.js';
+import type { Spawns } from './spawns.js';
+import type { KeptStatus, Result } from './words.js';
+
+/** Configurations that have a supervisor, and instances, of their own. */
+export interface Loners {
+  /** Takes over one that runs; false when it does not. */
+  readonly adopt: (entry: Entry) => Promise<boolean>;
+  readonly start: (entry: Entry) => Promise<Result>;
+  readonly stop: (entry: Entry) => Promise<Result>;
+  readonly look: (
+    entry: Entry,
+  ) => Promise<{ readonly process: KeptStatus; readonly status?: ConfigurationStatus | undefined }>;
+}
+
+export interface LonersOptions {
+  readonly spawns: Spawns;
+  readonly logger: Logger;
+  /** It was stopped by somebody else, or is done. */
+  readonly gone: (key: string) => void;
+}
+
+const LOOK_LIMIT = 1500;
+/** Milliseconds for the instances that had given up. */
+const START_LIMIT = 30_000;
+
+export function openLoners({ spawns, logger, gone }: LonersOptions): Loners {
+  const kept = new Map<string, KeptProcess>();
+  const processOf = (entry: Entry): KeptProcess => {
+    const key = keyOf(entry);
+    const known = kept.get(key);
+    if (known !== undefined) return known;
+    const made = keepProcess({
+      name: key,
+      directory: entry.state,
+      spawn: () => spawns.supervisor(entry),
+      logger,
+      up: () => undefined,
+      gone: () => {
+        kept.delete(key);
+        gone(key);
+      },
+    });
+    kept.set(key, made);
+    return made;
+  };
+
+  return {
+    adopt: async (entry) => {
+      if ((await findOwner(entry.state)) === undefined) return false;
+      await processOf(entry).begin();
+      return true;
+    },
+    start: async (entry) => {
+      const key = keyOf(entry);
+      const process = processOf(entry);
+      if (process.isUp()) return again(process, key);
+      await process.begin();
+      const { reason } = process.status();
+      return process.isUp()
+        ? { key, did: 'started', reason: '' }
+        : { key, did: 'failed', reason: reason === '' ? 'it ended at once' : reason };
+    },
+    stop: async (entry) => {
+      const key = keyOf(entry);
+      kept.get(key)?.release();
+      kept.delete(key);
+      const result = await stopOwner(entry.state);
+      return { key, did: result === 'was not running' ? result : 'stopped', reason: '' };
+    },
+    look: async (entry) => {
+      const process = processOf(entry);
+      const status = await process.ask('status', null, LOOK_LIMIT).catch(() => undefined);
+      return { process: process.status(), status: status as ConfigurationStatus | undefined };
+    },
+  };
+}
+
+/** It runs: instances of it that had given up are tried again. */
+async function again(process: KeptProcess, key: string): Promise<Result> {
+  try {
+    const status = (await process.ask('status', null, LOOK_LIMIT)) as ConfigurationStatus;
+    if (status.mode === 'daemon' && status.instances.some(({ pid }) => pid === undefined))
+      await process.ask('start', null, START_LIMIT);
+    return { key, did: 'was running', reason: '' };
+  } catch (thrown) {
+    return { key, did: 'failed', reason: messageOf(thrown) };
+  }
+}
