@@ -1,5 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
+import { entryFor } from '../group/entry.js';
+import { groupPlaces } from '../group/places.js';
+import { askKeeperToStart } from '../group/reach-keeper.js';
+import type { Result } from '../group/words.js';
 import { makeDirectories } from '../config/directories.js';
 import { logFileOf } from '../process/daemon-log.js';
 import { launchSupervisor } from '../process/launch.js';
@@ -29,10 +33,22 @@ export async function startOne(call: Call, name: string): Promise<number> {
   }
   const running = await askStatus(places.state);
   if (running !== undefined) return left(call, title, places, running);
+  if (order.options.length === 0 && config.file !== undefined) {
+    // Where there is a keeper it keeps this one, too.
+    const entry = entryFor(config, host, { file: config.file, name: config.name ?? name });
+    const [result] = (await askKeeperToStart(groupPlaces(host).directory, { entries: [entry] })) ?? [];
+    if (result !== undefined) return kept(call, title, result);
+  }
   makeDirectories(places.directories);
   const log = logFileOf(config, host, 0);
   const instances = await launchSupervisor({ order, entry: ENTRY, log, logMode: config.running.chmodLog });
   return tell(call, title, config, instances);
+}
+
+async function kept({ terminal }: Call, title: string, { did, reason }: Result): Promise<number> {
+  if (did !== 'failed') await terminal.write(`${title}: started, kept with the others of sr`);
+  else terminal.note(`${title}: ${reason}\n`);
+  return did === 'failed' ? 1 : 0;
 }
 
 async function left(

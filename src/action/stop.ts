@@ -1,9 +1,15 @@
-import { stopOwner } from '../process/reach.js';
+import { groupPlaces } from '../group/places.js';
+import { askKeeperToStop } from '../group/reach-keeper.js';
+import type { Result } from '../group/words.js';
+import { type StopResult, stopOwner } from '../process/reach.js';
 import { type Call, type Run, isRehearsal } from './action.js';
 import { chosenNames, forEach, located } from './chosen.js';
 
 /** Ends daemons within seconds: transfers get a grace, what is unfinished goes back to the broker. */
 export const stop: Run = async (call) => forEach(call, chosenNames(call), (name) => stopOne(call, name));
+
+const resultOf = ({ did }: Result): StopResult =>
+  did === 'failed' ? 'silent' : did === 'was not running' ? did : 'stopped';
 
 export async function stopOne(call: Call, named: string): Promise<number> {
   const { terminal, program } = call;
@@ -14,7 +20,10 @@ export async function stopOne(call: Call, named: string): Promise<number> {
     return 0;
   }
   const began = performance.now();
-  const result = await stopOwner(state);
+  // A keeper that keeps it must know that it is not to come back.
+  const [kept] =
+    (await askKeeperToStop(groupPlaces(call.host).directory, { keys: [`${call.facts.name}/${name}`] })) ?? [];
+  const result = kept === undefined ? await stopOwner(state) : resultOf(kept);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (result === 'silent') {
     terminal.note(

@@ -42,7 +42,6 @@ async function run(words: readonly string[], terminal: OpenTerminal): Promise<nu
     json: flags.has('json'),
     watch: flags.has('watch'),
     dryRun: flags.has('dry_run'),
-    force: flags.has('force'),
     confirmed: numbers.get('dangerWillRobinson'),
     host: await findHost(),
     terminal,

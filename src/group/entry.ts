@@ -1,7 +1,8 @@
 import { extname } from 'node:path';
 import type { Config } from '../config/config.js';
 import type { ComponentName } from '../config/option.js';
-import type { Order } from '../process/order.js';
+import type { Host } from '../process/host.js';
+import { type Order, placesOf } from '../process/order.js';
 
 /** Shared with other configurations, or a supervisor with instances of its own. */
 export type Place = 'shared' | 'own';
@@ -78,3 +79,18 @@ export function stopOrder<E extends Pick<Entry, 'component'>>(
     entries.filter((one) => !isEarly(one)),
   ].filter((some) => some.length > 0);
 }
+
+/** What the keeper must know of a configuration. */
+export const entryFor = (
+  config: Config,
+  host: Host,
+  { file, name }: { readonly file: string; readonly name: string },
+): Entry => ({
+  component: config.component,
+  program: config.program,
+  name,
+  file,
+  state: placesOf(config, host).state,
+  cwd: host.cwd,
+  place: placeOf(config),
+});

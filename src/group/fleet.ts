@@ -24,6 +24,8 @@ export interface Fleet {
   /** Those without configurations end. */
   readonly shrink: () => Promise<void>;
   readonly look: () => Promise<readonly Seen[]>;
+  /** Whether a configuration is at work. */
+  readonly carries: (key: string) => Promise<boolean>;
 }
 
 /** A carrier, and what it says of its configurations; undefined when it says nothing. */
@@ -133,6 +135,12 @@ export function openFleet(options: FleetOptions): Fleet {
       const empty = [...carriers.values()].filter(({ entries }) => entries.size === 0);
       for (const { number } of empty) carriers.delete(number);
       await Promise.all(empty.map(({ process }) => quit(process)));
+    },
+    carries: async (key) => {
+      const holder = holderOf(key);
+      const carried = holder === undefined ? undefined : (await overviewOf(holder))?.carried;
+      const state = carried?.find((one) => one.key === key)?.state;
+      return state !== undefined && state !== 'stopped' && state !== 'failed';
     },
     look: () =>
       Promise.all(

@@ -30,6 +30,8 @@ export interface KeeperOptions {
   readonly logger: Logger;
   /** Questions are answered from now on. */
   readonly ready: (keeper: Keeping) => void;
+  /** It begins to end. */
+  readonly stopping?: () => void;
 }
 
 /** What one may ask of the keeper. */
@@ -67,8 +69,12 @@ export async function keep(options: KeeperOptions): Promise<boolean> {
     status,
     gone: async (body) => {
       const { key, reason } = body as { readonly key: string; readonly reason: string };
-      logger.info(`${key}: ${reason}`);
-      return operations(() => letGo(group, [key]));
+      return operations(async () => {
+        // It may have been started again meanwhile.
+        if (await group.fleet.carries(key)) return;
+        logger.info(`${key}: ${reason}`);
+        await letGo(group, [key]);
+      });
     },
   };
   const owner = await becomeOwner(directory, { logger, handlers });
@@ -82,6 +88,7 @@ export async function keep(options: KeeperOptions): Promise<boolean> {
     options.ready({ start: (entries) => operations(() => start(group, entries)), status });
     await untilOver(signals, over.signal);
     logger.info('stopping');
+    options.stopping?.();
     await operations(() => stop(group, [...group.wanted.keys()]));
   } finally {
     signals.cancel();

@@ -7,6 +7,7 @@ import type { InstanceStatus } from '../process/status.js';
 import { openLink, type Link } from '../store/link.js';
 import { type OwnerInfo, findOwner, isAlive, wasLeft } from '../store/owner-file.js';
 import { askOver } from './ask.js';
+import { endByForce } from './force.js';
 import { type Pulse, createPulse } from './pulse.js';
 import type { KeptStatus } from './words.js';
 
@@ -99,7 +100,7 @@ export function keepProcess(options: KeptOptions): KeptProcess {
         const text = `silent for ${(options.hang ?? HANG) / 1000} s`;
         logger.error(`${name} (process ${info.pid}) has been ${text}: it is replaced`);
         become('silent', text);
-        void kill(info);
+        void endByForce(info);
       },
     });
     link.lost.addEventListener('abort', () => void lost(info), { once: true });
@@ -113,7 +114,7 @@ export function keepProcess(options: KeptOptions): KeptProcess {
     const isGone = await untilGone(info, GOING);
     if (self.released) return become('stopped');
     // It closed the door and stays: nobody can reach it any more.
-    if (!isGone) await kill(info);
+    if (!isGone) await endByForce(info);
     else if (!(await wasLeft(directory)) && silent === '') {
       become('stopped');
       return options.gone();
@@ -186,7 +187,7 @@ export function keepProcess(options: KeptOptions): KeptProcess {
     },
     kill: async () => {
       const { info } = self;
-      if (info !== undefined) await kill(info);
+      if (info !== undefined) await endByForce(info);
     },
   };
 }
@@ -247,18 +248,6 @@ async function linkTo(
     // It is on its way out, or has not got so far.
     if (thrown instanceof Error && 'code' in thrown) return undefined;
     throw thrown;
-  }
-}
-
-/** Ends the very process that is meant, not another one that was given its id. */
-async function kill(info: OwnerInfo): Promise<void> {
-  while (await isAlive(info)) {
-    try {
-      process.kill(info.pid, 'SIGKILL');
-    } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
-    }
-    await sleep(20);
   }
 }
 

@@ -1,7 +1,7 @@
 import { FatalError } from '../../errors.js';
-import { type Entry, placeOf } from '../../group/entry.js';
+import { type Entry, entryFor } from '../../group/entry.js';
 import type { Config } from '../../config/config.js';
-import { placesOf, readOrder } from '../../process/order.js';
+import { readOrder } from '../../process/order.js';
 import { refuseUnavailable, requireComponent } from '../../process/run.js';
 import type { Chosen } from './chosen.js';
 import type { SrCall } from './sr-action.js';
@@ -43,19 +43,5 @@ function readOne(host: SrCall['host'], chosen: Chosen): Usable {
   };
   const config = readOrder(order, host);
   refuseUnavailable(config, requireComponent(config));
-  return { chosen, config, entry: entryFor(config, { host, file: path, name }) };
+  return { chosen, config, entry: entryFor(config, host, { file: path, name }) };
 }
-
-/** What the keeper must know of a configuration. */
-export const entryFor = (
-  config: Config,
-  { host, file, name }: { readonly host: SrCall['host']; readonly file: string; readonly name: string },
-): Entry => ({
-  component: config.component,
-  program: config.program,
-  name,
-  file,
-  state: placesOf(config, host).state,
-  cwd: host.cwd,
-  place: placeOf(config),
-});

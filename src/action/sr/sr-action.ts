@@ -1,3 +1,4 @@
+import type { ComponentFacts } from '../../config/components.js';
 import type { Host } from '../../process/host.js';
 import type { Call, Terminal } from '../action.js';
 import { noRetryWords } from '../retry-words.js';
@@ -12,7 +13,6 @@ export interface SrCall {
   readonly watch: boolean;
   /** Change nothing, and say what would be done. */
   readonly dryRun: boolean;
-  readonly force: boolean;
   /** How many configurations it may destroy. */
   readonly confirmed: number | undefined;
   readonly host: Host;
@@ -36,14 +36,13 @@ export interface SrAction {
   readonly load: () => Promise<SrRun>;
 }
 
-export type SrFlag = 'json' | 'watch' | 'dry_run' | 'force' | 'dangerWillRobinson';
+export type SrFlag = 'json' | 'watch' | 'dry_run' | 'dangerWillRobinson';
 
 /** What the words with dashes mean. */
 export const srFlags: Readonly<Record<SrFlag, { readonly value?: string; readonly help: string }>> = {
   json: { help: 'Answer in JSON.' },
   watch: { help: 'Draw the status again every two seconds, until interrupted.' },
   dry_run: { help: 'Change nothing, and say what would be done.' },
-  force: { help: 'Go on where one of them cannot be cleaned up.' },
   dangerWillRobinson: {
     value: 'number',
     help: 'The number of configurations to be cleaned up, to show that all of them are meant.',
@@ -52,21 +51,21 @@ export const srFlags: Readonly<Record<SrFlag, { readonly value?: string; readonl
 
 /** The same for one configuration of one component. */
 export const callFor = (
-  { host, terminal, json, force }: SrCall,
-  { program, facts }: Pick<Call, 'program' | 'facts'>,
+  { host, terminal, json, dryRun }: SrCall,
+  facts: ComponentFacts,
   configuration: string,
 ): Call => ({
-  program,
+  program: facts.program,
   facts,
   json,
-  force,
+  force: false,
   host,
   terminal,
   retry: noRetryWords,
   given: {
     action: undefined,
     configuration,
-    options: [],
+    options: dryRun ? [{ keyword: 'dry_run', words: ['on'], origin: { file: 'command line', line: 0 } }] : [],
     paths: [],
     rest: [],
     help: false,

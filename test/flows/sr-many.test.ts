@@ -1,0 +1,83 @@
+/** `sr` over very many configurations: what it costs to start them, to look at them, and to lose their processes. */
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Home, brokerOf, makeHome } from '../servers/programs.js';
+import { type TestHost, type TestUser, eventually, testHost } from '../servers/rabbitmq.js';
+
+const COUNT = process.env['SR_LONG'] === undefined ? 30 : 300;
+
+let host: TestHost;
+let user: TestUser;
+let home: Home;
+
+interface Row {
+  readonly configuration: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly process: { readonly place: number | 'own'; readonly pid: number };
+}
+
+beforeAll(async () => {
+  host = await testHost();
+  user = await host.user('bob');
+  home = await makeHome(host, [user]);
+  await host.exchange('xpublic');
+  for (let number = 0; number < COUNT; number += 1)
+    await home.configure('subscribe', `c${String(number).padStart(3, '0')}`, [
+      `broker ${brokerOf(host, user)}`,
+      'exchange xpublic',
+      `subtopic only.${number}`,
+      `directory ${home.directory}/got`,
+      'accept .*',
+    ]);
+});
+afterAll(async () => {
+  await home.run('sr', ['stop']);
+  await home.remove();
+  await host.remove();
+});
+
+async function rows(): Promise<readonly Row[]> {
+  const { stdout } = await home.run('sr', ['status', '--json']);
+  return JSON.parse(stdout) as readonly Row[];
+}
+
+const allRun = (some: readonly Row[]): boolean =>
+  some.length === COUNT && some.every(({ state, reason }) => state === 'running' && reason === '');
+
+async function memoryOf(pid: number, field: string): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const all = [...text.matchAll(/^(\w+):\s+(\d+) kB$/gmu)];
+  return all.filter(([, name]) => field.split('+').includes(name ?? '')).reduce((sum, [, , kb]) => sum + Number(kb), 0) / 1024;
+}
+
+describe(`sr with ${COUNT} configurations`, () => {
+  it('starts them, tells how they are, brings back what is killed, and stops them', async () => {
+    const began = performance.now();
+    const started = await home.run('sr', ['start']);
+    const startTook = (performance.now() - began) / 1000;
+    expect(started).toMatchObject({ code: 0, stdout: `${COUNT} started\n`, stderr: '' });
+    await eventually('all run', async () => allRun(await rows()));
+    const before = performance.now();
+    const status = await home.run('sr', ['status']);
+    const statusTook = (performance.now() - before) / 1000;
+    expect(status.code).toBe(0);
+    expect(status.stdout).toContain(`${COUNT} configurations: ${COUNT} running`);
+    const dump = JSON.parse((await home.run('sr', ['dump', '--json'])).stdout) as {
+      keeper: { pid: number; carriers: { pid: number; number: number }[] };
+    };
+    const pids = [dump.keeper.pid, ...dump.keeper.carriers.map(({ pid }) => pid)];
+    const resident = await Promise.all(pids.map((pid) => memoryOf(pid, 'Rss')));
+    const own = await Promise.all(pids.map((pid) => memoryOf(pid, 'Private_Clean+Private_Dirty')));
+    const sum = (some: readonly number[]): number => some.reduce((total, one) => total + one, 0);
+    console.info(
+      `${COUNT} configurations in ${pids.length} processes: started in ${startTook.toFixed(1)} s, status in ${statusTook.toFixed(2)} s, ` +
+        `${(sum(own) / COUNT).toFixed(2)} MiB private (${(sum(resident) / COUNT).toFixed(2)} resident) each, keeper ${own[0]?.toFixed(0)} MiB`,
+    );
+    const stopping = performance.now();
+    const stopped = await home.run('sr', ['stop']);
+    console.info(`stopped in ${((performance.now() - stopping) / 1000).toFixed(1)} s`);
+    expect(stopped.code).toBe(0);
+    expect((await home.run('sr', ['status'])).code).toBe(3);
+  });
+});
