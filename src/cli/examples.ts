@@ -53,6 +53,11 @@ const table: Readonly<Record<string, readonly Example[]>> = {
     },
     { what: 'Copy for good', command: 'sr_shovel start to_lab && sr_shovel status' },
   ],
+  sr: [
+    { what: 'Start everything, and see how it is', command: 'sr start && sr status' },
+    { what: 'Watch the subscribers', command: "sr status --watch 'subscribe/*'" },
+    { what: 'From cron: bring back what should run', command: 'sr sanity' },
+  ],
   sr_log: [
     {
       what: 'Who has got what I announced?',

@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Action } from '../action/action.js';
 import { usual } from '../action/all.js';
+import { srActions } from '../action/sr/all.js';
+import { type SrAction, srFlags } from '../action/sr/sr-action.js';
 import { retryDeeds, retryFlags } from '../action/retry-words.js';
 import { components as built } from '../component/all.js';
 import { type ComponentFacts, componentOf, components } from '../config/components.js';
@@ -49,7 +52,8 @@ export const expandPage = (source: string, program: string): string =>
   });
 
 const lists: Readonly<Record<string, (program: string) => string>> = {
-  actions: (program) => actionList(factsOf(program)),
+  actions: (program) => (program === 'sr' ? listOf(srActions.map(srRow)) : actionList(factsOf(program))),
+  'sr-words': () => srWords(),
   options: (program) => optionList(factsOf(program)),
   examples: (program) => exampleList(program),
   hooks: () => hookList(),
@@ -65,9 +69,20 @@ function factsOf(program: string): ComponentFacts {
 
 const item = (head: string, text: string): string => `- ${head}: ${text}`;
 
+type Row = Pick<Action, 'name' | 'summary' | 'exits'> & { readonly names: string };
+
+const actionList = (facts: ComponentFacts): string => listOf(actionsOf(facts));
+
+const srRow = (action: SrAction): Row => ({ ...action, names: 'component/configuration...' });
+
+const srWords = (): string =>
+  Object.entries(srFlags)
+    .map(([name, { value, help }]) => item(`\`--${name}\`${value === undefined ? '' : ` _${value}_`}`, help))
+    .join('\n');
+
 /** What every command may end with is told once, on the page; here only where a code means something else. */
-const actionList = (facts: ComponentFacts): string =>
-  actionsOf(facts)
+const listOf = (rows: readonly Row[]): string =>
+  rows
     .map(({ name, names, summary, exits }) => {
       const what = names === '' ? '' : ` _${names}_`;
       const codes = Object.entries(exits)

@@ -32,11 +32,19 @@ const files: SrCall['files'] = {
 };
 
 async function run(words: readonly string[], terminal: OpenTerminal): Promise<number> {
-  const { action, patterns, flags, numbers } = takeApart(words);
-  if (flags.has('version')) {
+  const [first, second] = words;
+  if (first === '--get-yargs-completions') return complete(words.slice(2), terminal);
+  if (first === 'completion' && words.length <= 2) return completion(second ?? 'bash', terminal);
+  if (words.some((word) => word === '--version' || word === '-V')) {
     await terminal.write(`sr ${packageVersion()}`);
     return 0;
   }
+  if (first === 'help' || words.some((word) => word === '--help' || word === '-h')) {
+    const { srHelp } = await import('./sr-help.js');
+    await terminal.write(await srHelp(process.stdout.columns || 100));
+    return 0;
+  }
+  const { action, patterns, flags, numbers } = takeApart(words);
   const call: SrCall = {
     patterns,
     json: flags.has('json'),
@@ -48,6 +56,24 @@ async function run(words: readonly string[], terminal: OpenTerminal): Promise<nu
     files,
   };
   return (await action.load())(call);
+}
+
+/** Prints a script for a shell. */
+async function completion(shell: string, terminal: OpenTerminal): Promise<number> {
+  if (shell !== 'bash' && shell !== 'zsh')
+    throw new FatalError('completion: write sr completion bash, or zsh', { exitCode: 2 });
+  const { completionScript } = await import('./completion.js');
+  await terminal.write(await completionScript('sr', shell));
+  return 0;
+}
+
+/** Answers the script. Zsh shows meanings, too, and bash takes every line for a word. */
+async function complete(words: readonly string[], terminal: OpenTerminal): Promise<number> {
+  const { srCandidates } = await import('./sr-help.js');
+  const isZsh = (process.env['SHELL'] ?? '').endsWith('zsh');
+  for (const { word, meaning } of srCandidates(words, await findHost()))
+    await terminal.write(isZsh ? `${word.replaceAll(':', '\\:')}:${meaning}` : word);
+  return 0;
 }
 
 const usage = (text: string): FatalError => new FatalError(`command line: ${text}`, { exitCode: 2 });
@@ -67,7 +93,6 @@ function takeApart(words: readonly string[]): Words {
     const word = words[at] ?? '';
     const [, name, glued] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word) ?? [];
     if (name === undefined) plain.push(word);
-    else if (name === 'version' || name === 'V') flags.add('version');
     else if (isFlag(name) && srFlags[name].value === undefined) flags.add(name);
     else if (isFlag(name)) {
       numbers.set(name, numberOf(name, glued ?? words[at + 1]));

@@ -36,7 +36,8 @@ export async function groupStatus(options: LookOptions): Promise<GroupStatus> {
 }
 
 function sharedIn({ carrier, carried }: Seen, troubles: ReadonlyMap<string, string>): readonly Kept[] {
-  const { number, keys, memory: _memory, ...process } = carrier;
+  const { number, keys, pid, state, reason, since, restarts, answered } = carrier;
+  const process: KeptStatus = { pid, state, reason, since, restarts, answered };
   return keys.map((key): Kept => {
     const one = carried?.find((other) => other.key === key);
     const place = { place: number, process };

@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
 import { FatalError, messageOf } from '../errors.js';
 import { describeBalance } from '../flow/balance.js';
@@ -11,12 +10,12 @@ import type { Host } from '../process/host.js';
 import type { LineSink } from '../process/log-file.js';
 import { troubleOf, waitingIn } from '../process/mend.js';
 import { placesOf, readOrder } from '../process/order.js';
+import { ownState } from '../process/own-state.js';
 import { resetIfAsked } from '../process/reset.js';
 import { refuseUnavailable, requireComponent } from '../process/run.js';
 import type { ConfigurationStatus } from '../process/status.js';
 import { outfitOf } from '../process/surroundings.js';
-import { findOwner } from '../store/owner-file.js';
-import { type Owner, becomeOwner } from '../store/owner.js';
+import type { Owner } from '../store/owner.js';
 import type { Handlers } from '../store/server.js';
 import { type Entry, orderOf, placeOf } from './entry.js';
 import { type Life, type Work, keepWorking, newLife, stackOf } from './hosted-work.js';
@@ -42,10 +41,6 @@ export interface Hosted {
   /** A pause after a failure is over. */
   readonly hurry: () => void;
 }
-
-/** Milliseconds that the process before may take to let go of the state. */
-const LETTING_GO = 5000;
-const LOOK_EVERY = 50;
 
 /** Runs a configuration until it is stopped, has failed for good, or is done. Never throws. */
 export function openHosted(entry: Entry, machine: Host): Hosted {
@@ -111,7 +106,7 @@ async function own(hosting: Hosting, config: Config, sink: LineSink): Promise<'s
   const logger = await loggerOf(config, 1, sink);
   try {
     await resetIfAsked(config, outfitOf(config, machine, logger), stop);
-    life.owner = await takeState(config, machine, handlersOf(hosting, sink, logger), logger);
+    life.owner = await takeState(config, hosting, handlersOf(hosting, sink, logger), logger);
     return await keepWorking(life, life.owner, { ...hosting, logger, sink });
   } catch (thrown) {
     logger.critical(thrown instanceof FatalError ? thrown.message : stackOf(thrown));
@@ -136,12 +131,11 @@ const handlersOf = (hosting: Hosting, sink: LineSink, logger: Logger): Handlers 
   reload: async () => reload(hosting, sink, logger),
 });
 
-/** Whoever had the state before may still be closing it. */
-async function takeState(config: Config, machine: Host, handlers: Handlers, logger: Logger): Promise<Owner> {
-  const { state } = placesOf(config, machine);
-  const deadline = Date.now() + LETTING_GO;
-  for (;;) {
-    const owner = await becomeOwner(state, {
+/** Whoever had the state before may still be closing it: that one is waited for. */
+const takeState = (config: Config, hosting: Hosting, handlers: Handlers, logger: Logger): Promise<Owner> =>
+  ownState(
+    placesOf(config, hosting.host).state,
+    {
       shared: true,
       flush: config.transfer.durability === 'power',
       retryTtl: (config.queue.retryTtl ?? 0) * 1000,
@@ -149,13 +143,10 @@ async function takeState(config: Config, machine: Host, handlers: Handlers, logg
       abandoned: removeAbandoned,
       logger,
       handlers,
-    });
-    if (owner !== undefined) return owner;
-    if (Date.now() > deadline || (await findOwner(state)) !== undefined)
-      throw new FatalError(`${config.program} ${config.name ?? ''} is already running`);
-    await sleep(LOOK_EVERY);
-  }
-}
+    },
+    `${config.program} ${config.name ?? ''}`,
+    { stop: hosting.stop },
+  );
 
 async function reload(
   { entry, host: machine, life }: Hosting,

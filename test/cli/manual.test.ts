@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { srActions } from '../../src/action/sr/all.js';
+import { srFlags } from '../../src/action/sr/sr-action.js';
 import { actionsOf, shownRows } from '../../src/cli/help.js';
 import { expandPage, manualPages, pagePath, renderPage } from '../../src/cli/manual.js';
 import { componentOf } from '../../src/config/components.js';
@@ -19,6 +21,7 @@ const plainText = (page: string): string =>
 
 it('there is a page for each program, for both formats, and for configurations', () => {
   expect(manualPages()).toEqual([
+    'sr.1',
     'sr_config.7',
     'sr_log.1',
     'sr_log.7',
@@ -50,7 +53,7 @@ describe.each(manualPages())('%s', (page) => {
   });
 
   it.runIf(existsSync('/usr/bin/man'))('can be read', () => {
-    expect(plainText(page)).toMatch(/NAME\n +sr_[a-z]+ - /);
+    expect(plainText(page)).toMatch(/NAME\n +sr(?:_[a-z]+)? - /);
   });
 });
 
@@ -66,6 +69,12 @@ describe.each(['sr_post', 'sr_subscribe', 'sr_sarra', 'sr_winnow', 'sr_shovel', 
     });
   },
 );
+
+it('the page of sr tells of every action and every word', () => {
+  const text = expandPage(sourceOf('sr.1'), 'sr');
+  for (const { name } of srActions) expect(text).toContain(`- \`${name}\``);
+  for (const name of Object.keys(srFlags)) expect(text).toContain(`\`--${name}\``);
+});
 
 it('every code of a record is explained', () => {
   for (const code of reportCodes.keys()) expect(sourceOf('sr_log.7')).toContain(`\`${code}\``);

@@ -5,6 +5,7 @@ import { type Home, brokerOf, makeHome } from '../servers/programs.js';
 import { type TestHost, type TestUser, eventually, testHost } from '../servers/rabbitmq.js';
 
 const COUNT = process.env['SR_LONG'] === undefined ? 30 : 300;
+const KILLS = process.env['SR_LONG'] === undefined ? 6 : 20;
 
 let host: TestHost;
 let user: TestUser;
@@ -45,10 +46,27 @@ async function rows(): Promise<readonly Row[]> {
 const allRun = (some: readonly Row[]): boolean =>
   some.length === COUNT && some.every(({ state, reason }) => state === 'running' && reason === '');
 
-async function memoryOf(pid: number, field: string): Promise<number> {
+/** Of the keeper and of those that carry configurations; undefined while nobody knows. */
+async function processes(): Promise<{ readonly keeper: number; readonly carriers: readonly number[] }> {
+  for (;;) {
+    const { stdout } = await home.run('sr', ['dump', '--json']);
+    const { keeper } = JSON.parse(stdout) as {
+      keeper: { pid: number; carriers: { pid?: number }[] } | 'silent' | null;
+    };
+    if (keeper === null || keeper === 'silent') continue;
+    const carriers = keeper.carriers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+    if (carriers.length > 0) return { keeper: keeper.pid, carriers };
+  }
+}
+
+const sum = (some: readonly number[]): number => some.reduce((total, one) => total + one, 0);
+
+/** Mebibytes. */
+async function memoryOf(pid: number, fields: readonly string[]): Promise<number> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
   const all = [...text.matchAll(/^(\w+):\s+(\d+) kB$/gmu)];
-  return all.filter(([, name]) => field.split('+').includes(name ?? '')).reduce((sum, [, , kb]) => sum + Number(kb), 0) / 1024;
+  const wanted = all.filter(([, name = '']) => fields.includes(name));
+  return sum(wanted.map(([, , kibibytes]) => Number(kibibytes))) / 1024;
 }
 
 describe(`sr with ${COUNT} configurations`, () => {
@@ -63,17 +81,31 @@ describe(`sr with ${COUNT} configurations`, () => {
     const statusTook = (performance.now() - before) / 1000;
     expect(status.code).toBe(0);
     expect(status.stdout).toContain(`${COUNT} configurations: ${COUNT} running`);
-    const dump = JSON.parse((await home.run('sr', ['dump', '--json'])).stdout) as {
-      keeper: { pid: number; carriers: { pid: number; number: number }[] };
-    };
-    const pids = [dump.keeper.pid, ...dump.keeper.carriers.map(({ pid }) => pid)];
-    const resident = await Promise.all(pids.map((pid) => memoryOf(pid, 'Rss')));
-    const own = await Promise.all(pids.map((pid) => memoryOf(pid, 'Private_Clean+Private_Dirty')));
-    const sum = (some: readonly number[]): number => some.reduce((total, one) => total + one, 0);
+    const first = await processes();
+    const pids = [first.keeper, ...first.carriers];
+    const resident = await Promise.all(pids.map((pid) => memoryOf(pid, ['Rss'])));
+    const own = await Promise.all(pids.map((pid) => memoryOf(pid, ['Private_Clean', 'Private_Dirty'])));
     console.info(
       `${COUNT} configurations in ${pids.length} processes: started in ${startTook.toFixed(1)} s, status in ${statusTook.toFixed(2)} s, ` +
-        `${(sum(own) / COUNT).toFixed(2)} MiB private (${(sum(resident) / COUNT).toFixed(2)} resident) each, keeper ${own[0]?.toFixed(0)} MiB`,
+        `${(sum(own) / COUNT).toFixed(2)} MiB private (${(sum(resident) / COUNT).toFixed(2)} resident) each`,
     );
+    const killing = performance.now();
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const { keeper, carriers } = await processes();
+      // Nobody is spared; the keeper is killed when its turn comes.
+      const victim = kill % (carriers.length + 1) === 1 ? keeper : carriers[kill % carriers.length];
+      if (victim === undefined) continue;
+      process.kill(victim, 'SIGKILL');
+    }
+    await eventually('all are back', async () => allRun(await rows()), 60_000);
+    console.info(`${KILLS} kills survived after ${((performance.now() - killing) / 1000).toFixed(1)} s`);
+    const after = await processes();
+    expect(after.carriers.length).toBe(first.carriers.length);
+    expect(after.carriers.filter((pid) => first.carriers.includes(pid))).toEqual([]);
+    await eventually('each has one consumer, and no more', async () => {
+      const counts = await host.connections(user);
+      return counts.length === COUNT;
+    });
     const stopping = performance.now();
     const stopped = await home.run('sr', ['stop']);
     console.info(`stopped in ${((performance.now() - stopping) / 1000).toFixed(1)} s`);

@@ -120,6 +120,20 @@ const instances: ProgramCase = async (bench, name) => {
   });
 };
 
+const sharedProcess: ProgramCase = async ({ home, configure }, name) => {
+  const places: unknown[] = [];
+  for (const line of ['shared_process off', 'shared_process on']) {
+    await configure(name, line);
+    const started = await home.run('sr', ['start', `${name}/c`]);
+    expect(started.code, started.stderr).toBe(0);
+    const { stdout } = await home.run('sr', ['status', '--json', `${name}/c`]);
+    const [row] = JSON.parse(stdout) as { readonly process: { readonly place: unknown } }[];
+    places.push(row?.process.place);
+    expect((await home.run('sr', ['stop'])).code).toBe(0);
+  }
+  expect(places).toEqual(['own', 1]);
+};
+
 const no: ProgramCase = async (bench, name) => {
   await bench.configure(name);
   await withDaemon(bench, name, async () => {
@@ -274,6 +288,7 @@ const daemon: Readonly<Record<string, ProgramCase>> = {
   statehost,
   instances,
   no,
+  shared_process: sharedProcess,
   sanity_log_dead: sanityLogDead,
   prefetch,
   reset,

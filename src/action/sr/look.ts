@@ -20,7 +20,7 @@ export async function look(
   );
   const silent = group === 'silent' ? 'the keeper does not answer: sr sanity replaces it' : '';
   return Promise.all(
-    chosen.map((one) => {
+    chosen.map(async (one) => {
       const known = kept.get(one.key);
       return known === undefined ? alone(call, one, silent) : keptRow(known);
     }),
