@@ -38,9 +38,9 @@ async function onBrokers(call: SrCall, bind: boolean): Promise<number> {
   for (const one of made) {
     if ('reason' in one) terminal.note(`sr: ${one.key}: ${one.reason}\n`);
     else if (!json) {
-      const { queue, exchanges, bindings } = one.declared;
+      const { queues, exchanges, bindings } = one.declared;
       const parts = [
-        ...(queue === undefined ? [] : [`queue ${queue}`]),
+        ...queues.map((name) => `queue ${name}`),
         ...(bindings.length > 0 ? [`${bindings.length} bindings`] : []),
         ...exchanges.map((name) => `exchange ${name}`),
       ];
