@@ -195,16 +195,15 @@ async function stop(self: Self): Promise<void> {
   else self.forget();
 }
 
-async function* iterate(self: Self): AsyncGenerator<Delivery> {
-  for (;;) {
-    if (self.stopped.signal.aborted) return;
-    const next = self.arrived.shift();
-    if (next !== undefined) {
-      yield next.delivery;
-      continue;
-    }
+const over: IteratorResult<Delivery> = { done: true, value: undefined };
+
+async function next(self: Self): Promise<IteratorResult<Delivery>> {
+  while (!self.stopped.signal.aborted) {
+    const first = self.arrived.shift();
+    if (first !== undefined) return { done: false, value: first.delivery };
     await new Promise<void>((resolve) => (self.wake = resolve));
   }
+  return over;
 }
 
 /** Begins to consume; deliveries are fetched ahead, up to the prefetch, before the iteration starts. */
@@ -239,7 +238,7 @@ export function openConsumer(options: ConsumerOptions): QueueConsumer {
   });
   void live(self);
   return {
-    [Symbol.asyncIterator]: () => iterate(self),
+    [Symbol.asyncIterator]: () => ({ next: () => next(self), return: () => Promise.resolve(over) }),
     // A queue that was only just declared is empty because it is not bound yet.
     ready: queueLength(
       { ...options, isConsuming: () => self.status.state === 'consuming' },

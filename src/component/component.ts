@@ -38,7 +38,8 @@ export interface Kit {
   readonly postHost: string;
   /** The name of that broker, as of a pump that has been given none. */
   readonly postName: string;
-  readonly consumer: () => Consumer;
+  /** With so many messages in hand at once, at most; asked for once. */
+  readonly consumer: (prefetch: number) => Consumer;
   readonly publisher: () => Publisher;
   /** Undefined when records are switched off. */
   readonly reporter: Reporter | undefined;

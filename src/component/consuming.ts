@@ -4,6 +4,7 @@ import type { Flow, Pace } from '../flow/recipe.js';
 import type { Settler } from '../flow/stage.js';
 import { type QueueOptions, touchesOf } from '../intake/queue.js';
 import { heartbeat } from '../plugin/heartbeat.js';
+import { isOurs } from '../plugin/plugins.js';
 import { reportGate } from '../plugin/report-hook.js';
 import type { HeaderChanges, Identity } from '../stage/admit.js';
 import type { DedupeOptions } from '../stage/dedupe.js';
@@ -20,6 +21,7 @@ import { tidy } from '../stage/settle/tidy.js';
 import type { PlaceOptions } from '../stage/place.js';
 import type { SelectOptions } from '../stage/select.js';
 import type { Kit } from './component.js';
+import { writtenAt } from './refuse.js';
 
 /* What the programs that consume have in common: the options of one group turned into those of one part. */
 
@@ -30,9 +32,28 @@ const POLL_PERIOD_ONCE = 100;
 /** Milliseconds that transfers get to finish when the program is stopped. */
 export const GRACE = 3000;
 
-export const paceOf = (config: Config): Pace<Taken> => ({
+/** Messages in hand where each only waits for its confirm: these come back in batches, so many must be on their way. */
+const PASSED_ON_AT_ONCE = 500;
+
+/** Whether messages go on as fast as the broker takes them: nothing is fetched, printed, slowed down or asked about. */
+const isPassedOn = ({ component, selection, posting }: Config, { plugins, nameScript }: Kit): boolean =>
+  (selection.notifyOnly || component === 'winnow' || component === 'shovel') &&
+  selection.outlet === 'post' &&
+  posting.postRateLimit === 0 &&
+  nameScript === undefined &&
+  askedHooks.every((hook) => isOurs(plugins, hook));
+
+const askedHooks = ['on_message', 'on_post', 'on_report'] as const;
+
+/** Messages taken from the broker and not yet acknowledged, at most. */
+export const prefetchOf = (config: Config, kit: Kit): number =>
+  writtenAt(config, 'prefetch') === undefined && isPassedOn(config, kit)
+    ? PASSED_ON_AT_ONCE
+    : config.queue.prefetch;
+
+export const paceOf = (config: Config, kit: Kit): Pace<Taken> => ({
   lanes: config.running.lanes,
-  inHand: Math.max(config.queue.prefetch, config.running.lanes) + retriesAtOnce(config),
+  inHand: Math.max(prefetchOf(config, kit), config.running.lanes) + retriesAtOnce(config),
   touches: touchesOf,
   isLost: ({ delivery }) => delivery?.isLost() === true,
   ...(!config.queue.retry && { settledAs: givenUp }),

@@ -12,7 +12,7 @@ import { acknowledge } from '../stage/settle/acknowledge.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { retryLater } from '../stage/settle/retry-later.js';
 import type { Component } from './component.js';
-import { paceOf, queueOptions, withPulse } from './consuming.js';
+import { paceOf, prefetchOf, queueOptions, withPulse } from './consuming.js';
 
 export const log: Component = {
   name: 'report',
@@ -28,9 +28,9 @@ export const log: Component = {
   build: (config, kit) => {
     const retries = kit.store.retries;
     const shown = from(
-      queue(kit.consumer(), retries, queueOptions(config, kit)),
+      queue(kit.consumer(prefetchOf(config, kit)), retries, queueOptions(config, kit)),
       // Records are shown in the order in which they came.
-      { ...paceOf(config), lanes: 1 },
+      { ...paceOf(config, kit), lanes: 1 },
       kit.logger,
     )
       .to(admitReport())

@@ -19,6 +19,7 @@ import {
   headersOf,
   identityOf,
   paceOf,
+  prefetchOf,
   queueOptions,
   selectOptions,
   topicPrefixOf,
@@ -54,7 +55,11 @@ export function passing(config: Config, kit: Kit): Flow {
   const receivedPrefix = topicPrefixOf(config);
   const topicPrefix = config.posting.postTopicPrefix ?? receivedPrefix;
   const intake = { ...queueOptions(config, kit), vouch: vouchOf(config, kit) };
-  const chosen = from(queue(kit.consumer(), kit.store.retries, intake), paceOf(config), kit.logger)
+  const chosen = from(
+    queue(kit.consumer(prefetchOf(config, kit)), kit.store.retries, intake),
+    paceOf(config, kit),
+    kit.logger,
+  )
     .to(admit(identityOf(config, kit), headersOf(config), kit.logger))
     .to(select(selectOptions(config)))
     .to(passOn({ receivedPrefix, topicPrefix }))

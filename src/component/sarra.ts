@@ -6,7 +6,7 @@ import { route } from '../stage/route.js';
 import { vet } from '../stage/vet.js';
 import { roundOf, routeOptions, transportsFor, vetOptions, vouchOf } from './collecting.js';
 import type { Component } from './component.js';
-import { headersOf, identityOf, paceOf, queueOptions } from './consuming.js';
+import { headersOf, identityOf, paceOf, prefetchOf, queueOptions } from './consuming.js';
 import { chosen, inert, installed, notYet } from './downloading.js';
 import { passedOn } from './passing.js';
 import { refuseLaterFormat } from './refuse.js';
@@ -20,7 +20,11 @@ export const sarra: Component = {
     refuseLaterFormat(config);
     const { dryRun, simulate } = config.running;
     const intake = { ...queueOptions(config, kit), vouch: vouchOf(config, kit) };
-    const admitted = from(queue(kit.consumer(), kit.store.retries, intake), paceOf(config), kit.logger)
+    const admitted = from(
+      queue(kit.consumer(prefetchOf(config, kit)), kit.store.retries, intake),
+      paceOf(config, kit),
+      kit.logger,
+    )
       .to(admit(identityOf(config, kit), headersOf(config), kit.logger))
       .to(route(routeOptions(config, kit), kit.logger))
       .to(vet(vetOptions(config)));

@@ -5,7 +5,7 @@ import { admit } from '../stage/admit.js';
 import { discard } from '../stage/discard.js';
 import { rehearse } from '../stage/rehearse.js';
 import type { Component } from './component.js';
-import { ending, headersOf, identityOf, paceOf, queueOptions } from './consuming.js';
+import { ending, headersOf, identityOf, paceOf, prefetchOf, queueOptions } from './consuming.js';
 import { chosen, inert, installed, notYet } from './downloading.js';
 import { passedOn } from './passing.js';
 import { refuseLaterFormat } from './refuse.js';
@@ -25,8 +25,8 @@ export const subscribe: Component = {
     const posts = config.posting.postBroker.length > 0;
     if (posts) refuseLaterFormat(config);
     const admitted = from(
-      queue(kit.consumer(), kit.store.retries, queueOptions(config, kit)),
-      paceOf(config),
+      queue(kit.consumer(prefetchOf(config, kit)), kit.store.retries, queueOptions(config, kit)),
+      paceOf(config, kit),
       kit.logger,
     ).to(admit(identityOf(config, kit), headersOf(config), kit.logger));
     if (notifyOnly && outlet === 'post' && !posts) {

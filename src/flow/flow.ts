@@ -8,17 +8,18 @@ import type { Flow, Pace, Step } from './recipe.js';
 import { createOrder } from './order.js';
 import type { Outcome } from './outcome.js';
 import type { Intake, Member, Settler } from './stage.js';
-import { runSteps } from './steps.js';
+import { type Ended, type Lane, runSteps, withLane } from './steps.js';
 
 /*
  * The only loop of the house. It takes items while fewer than `inHand` are unsettled, lets at most `lanes` of
- * them through the stages at once, keeps the events of one path in order, and settles each exactly once.
+ * them through the stages that do the work at once, keeps the events of one path in order, and settles each exactly
+ * once. Waiting for the broker's confirm is no work: whoever only waits gives its lane to the next.
  *
  * Settlers run in the written order and acknowledging is the last of them, so whatever an acknowledgement claims
  * has already happened. An item whose settling fails is handed back instead: the broker still has it.
  *
- * Stopping: the intake ends at once, items that have not begun are handed back, those inside the stages get a
- * grace and are then aborted. A FatalError ends everything the same way, without a grace, and is thrown by run. A
+ * Stopping: the intake ends at once, items that have not begun or wait for a lane are handed back, those inside the
+ * stages get a grace and are then aborted. A FatalError ends everything the same way, without a grace, and is thrown by run. A
  * stop whose reason is a FatalError gives no grace either.
  */
 
@@ -33,11 +34,14 @@ export interface FlowParts<S> {
   readonly logger: Logger;
 }
 
+const membersOfStep = (step: Step): readonly Member[] => {
+  if (step.kind === 'stage') return [step.stage];
+  return step.kind === 'fan' ? [step.fan, ...step.settlers] : [];
+};
+
 const membersOf = <S>({ intake, steps, settlers }: FlowParts<S>): readonly Member[] => [
   intake,
-  ...steps.flatMap((step): readonly Member[] =>
-    step.kind === 'stage' ? [step.stage] : [step.fan, ...step.settlers],
-  ),
+  ...steps.flatMap(membersOfStep),
   ...settlers,
 ];
 
@@ -57,19 +61,22 @@ export function createFlow<S>(parts: FlowParts<S>): Flow {
     const inHand = new Set<Promise<void>>();
     let room: (() => void) | undefined;
 
+    const carry = async (item: S): Promise<void> => {
+      try {
+        await handle(item);
+      } catch (thrown) {
+        // Unsettled: it is handed back by the end of this process.
+        counter.settle({ kind: 'handed back' });
+        if (!fatal.signal.aborted) fatal.abort(thrown);
+        abort.abort();
+      }
+      counter.leave();
+    };
     const begin = (item: S): void => {
-      const work = handle(item)
-        .catch((thrown: unknown) => {
-          // Unsettled: it is handed back by the end of this process.
-          counter.settle({ kind: 'handed back' });
-          if (!fatal.signal.aborted) fatal.abort(thrown);
-          abort.abort();
-        })
-        .finally(() => {
-          counter.leave();
-          inHand.delete(work);
-          room?.();
-        });
+      const work = carry(item).then(() => {
+        inHand.delete(work);
+        room?.();
+      });
       inHand.add(work);
     };
 
@@ -120,27 +127,40 @@ function itemHandler<S>(
 ): (item: S) => Promise<void> {
   const order = createOrder();
   const lanes = createLanes(pace.lanes);
+  const way = withLane(steps);
+  const mayBegin = (item: S): boolean => !ending.aborted && pace.isLost?.(item) !== true;
 
-  const work = async (item: S): Promise<{ grown: S; outcome: Outcome }> => {
-    const lane = lanes.enter();
-    if (lane !== undefined) await lane;
-    try {
-      if (ending.aborted || pace.isLost?.(item) === true)
-        return { grown: item, outcome: { kind: 'handed back' } };
-      const end = await runSteps(item, steps, abort, logger);
-      return pace.settledAs === undefined ? end : { ...end, outcome: pace.settledAs(end.outcome) };
-    } finally {
-      lanes.leave();
-    }
+  const laneFor = (item: S): Lane => {
+    let isInside = false;
+    return {
+      enter: () => {
+        isInside = true;
+        const turn = lanes.enter();
+        return turn === undefined ? mayBegin(item) : turn.then(() => mayBegin(item));
+      },
+      leave: () => {
+        if (isInside) lanes.leave();
+        isInside = false;
+      },
+    };
   };
+
+  const work = (item: S, lane: Lane): Ended<S> | Promise<Ended<S>> =>
+    mayBegin(item)
+      ? runSteps(item, way, abort, logger, lane)
+      : { grown: item, outcome: { kind: 'handed back' } };
 
   return async (item) => {
     const place = order.join(pace.touches(item));
+    const lane = laneFor(item);
     try {
       if (place.turn !== undefined) await place.turn;
-      const { grown, outcome } = await work(item);
-      counter.settle(await settle(grown, outcome, settlers, logger, abort));
+      const { grown, outcome } = await work(item, lane);
+      lane.leave();
+      const settledAs = pace.settledAs?.(outcome) ?? outcome;
+      counter.settle(await settle(grown, settledAs, settlers, logger, abort));
     } finally {
+      lane.leave();
       place.leave();
     }
   };

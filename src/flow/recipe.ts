@@ -5,7 +5,8 @@ import type { Fan, Settler, Stage } from './stage.js';
 
 /** How fast a flow goes, what must stay in order, and whether there is a later for what failed. */
 export interface Pace<S> {
-  /** Items inside the stages at once: the one place that decides how many transfers run. */
+  /** Items at once between the first and the last stage that is not light: the one place that decides how many
+   * transfers run. */
   readonly lanes: number;
   /** Items taken and not yet settled, at most. */
   readonly inHand: number;
@@ -31,6 +32,9 @@ export interface Flow {
 
 /** One step of a recipe, for the engine. Types are checked where the recipe is written. */
 export type Step =
+  /** A lane is taken, and given back. */
+  | { readonly kind: 'enter' }
+  | { readonly kind: 'leave' }
   | { readonly kind: 'stage'; readonly stage: Stage<unknown> }
   | {
       readonly kind: 'fan';

@@ -27,6 +27,11 @@ export interface Intake<S> extends Member {
  * answer at once gives it at once: most items pass most stages so, and nobody needs to wait for them.
  */
 export interface Stage<Need, Gain extends object = object> extends Member {
+  /**
+   * Moves no bytes and runs nobody else's code: it has its answer at once, or waits for the broker or the store. Where
+   * no stage before it, or none after it, does more, an item takes no lane for it.
+   */
+  readonly isLight?: boolean;
   readonly run: (item: Need, stop: AbortSignal) => Gain | Settled | Promise<Gain | Settled>;
 }
 

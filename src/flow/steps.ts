@@ -7,6 +7,28 @@ import { pass } from './stage.js';
 /** Parts of one item that may be under way at once. */
 const PARTS_AT_ONCE = 64;
 
+/** What an item needs to pass from one of the two lane steps to the other. */
+export interface Lane {
+  /** Waits for one; whether the item may still begin then. */
+  readonly enter: () => Promise<boolean> | boolean;
+  /** Harmless where none was taken. */
+  readonly leave: () => void;
+}
+
+const isWork = (step: Step): boolean =>
+  step.kind === 'fan' || (step.kind === 'stage' && step.stage.isLight !== true);
+
+/** Puts the lane around everything from the first to the last step that does work; parts keep that of their item. */
+export function withLane(steps: readonly Step[]): readonly Step[] {
+  const first = steps.findIndex(isWork);
+  if (first === -1) return steps;
+  const last = steps.findLastIndex(isWork);
+  const way: Step[] = [...steps];
+  if (!steps.some(({ kind }) => kind === 'fan')) way.splice(last + 1, 0, { kind: 'leave' });
+  way.splice(first, 0, { kind: 'enter' });
+  return way;
+}
+
 /** How far an item came, and how it ended. */
 export interface Ended<S> {
   /** The largest form it reached; settlers need what its stages have added. */
@@ -36,6 +58,7 @@ export async function runSteps<S>(
   steps: readonly Step[],
   stop: AbortSignal,
   logger: Logger,
+  lane?: Lane,
 ): Promise<Ended<S>> {
   let grown: unknown = item;
   let isOurs = false;
@@ -44,6 +67,15 @@ export async function runSteps<S>(
       const step = steps[index] as Step;
       // A stage that does not look at the signal itself must not begin after it.
       if (stop.aborted) return { grown: grown as S, outcome: { kind: 'handed back' } };
+      if (step.kind === 'leave') {
+        lane?.leave();
+        continue;
+      }
+      if (step.kind === 'enter') {
+        const entered = lane?.enter();
+        if ((entered instanceof Promise ? await entered : entered) !== false) continue;
+        return { grown: grown as S, outcome: { kind: 'handed back' } };
+      }
       if (step.kind === 'fan') {
         const outcome = await spread(grown, step, steps.slice(index + 1), stop, logger);
         return { grown: grown as S, outcome };

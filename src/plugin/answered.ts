@@ -8,17 +8,20 @@ const isPromise = <T>(answer: T | Promise<T>): answer is Promise<T> =>
   typeof answer === 'object' && answer !== null && 'then' in answer;
 
 /**
- * What a plugin answers. It may take as long as it likes, but not longer than the program runs: once `stop` is
+ * What a plugin answers, at once where it does. It may take as long as it likes, but not longer than the program runs: once `stop` is
  * aborted it has a moment to end, and is then left behind with a RetryableError. `who` names it there.
  */
-export async function answered<T>(
+export function answered<T>(
   ask: () => T | Promise<T>,
   stop: AbortSignal,
   who: string,
   patience = PATIENCE,
-): Promise<T> {
+): T | Promise<T> {
   const answer = ask();
-  if (!isPromise(answer)) return answer;
+  return isPromise(answer) ? inTime(answer, stop, who, patience) : answer;
+}
+
+async function inTime<T>(answer: Promise<T>, stop: AbortSignal, who: string, patience: number): Promise<T> {
   const done = new AbortController();
   const leftBehind = new Promise<never>((_resolve, reject) => {
     const giveUp = (): void => {

@@ -6,8 +6,8 @@ import type { Announcement } from '../message/announcement.js';
 import { encodeRelPath } from '../message/rel-path.js';
 import { readAnswer } from './answer.js';
 import { answered } from './answered.js';
-import type { HookAnswer, HookChanges, HookEvent, Plugin } from './plugin.js';
-import type { Plugins } from './plugins.js';
+import type { HookAnswer, HookChanges, HookContext, HookEvent, Plugin } from './plugin.js';
+import { type Entry, type Plugins, isOurs } from './plugins.js';
 import { retarget } from './retarget.js';
 
 /** What an item needs so that a hook can be asked about it. */
@@ -48,22 +48,35 @@ export function hook(
   follow: Follow = (next) => next,
 ): Stage<Hookable, Gain> {
   const entries = plugins.entries(name);
-  const asked = async (item: Hookable, stop: AbortSignal): Promise<Gain | Settled> => {
-    const context = plugins.context(stop);
-    let current: Hookable = item;
-    for (const entry of entries) {
-      const who = `${name} ${entry.name}`;
-      const event = eventOf(name, current);
-      const answer = readAnswer(await answered(() => entry.run(event, context), stop, who), who);
-      const next = apply(name, entry.name, current, answer, follow);
-      if (next === undefined) return dropped(who);
-      current = next;
-    }
-    return current === item ? (pass as Gain) : gainOf(current);
+  const answerOf = (
+    { name: plugin }: Entry<ItemHook>,
+    item: Hookable,
+    given: unknown,
+  ): Hookable | undefined => apply(name, plugin, item, readAnswer(given, `${name} ${plugin}`), follow);
+
+  /** Asks the plugins from `index` on; waits only for those that do not answer at once. */
+  const asked = (
+    item: Hookable,
+    context: HookContext,
+    index = 0,
+    current = item,
+  ): Gain | Settled | Promise<Gain | Settled> => {
+    const entry = entries[index];
+    if (entry === undefined) return current === item ? (pass as Gain) : gainOf(current);
+    const who = `${name} ${entry.name}`;
+    const goOn = (given: unknown): Gain | Settled | Promise<Gain | Settled> => {
+      const next = answerOf(entry, current, given);
+      return next === undefined ? dropped(who) : asked(item, context, index + 1, next);
+    };
+    const event = eventOf(name, current);
+    const answer = answered(() => entry.run(event, context), context.stop, who);
+    return answer instanceof Promise ? answer.then(goOn) : goOn(answer);
   };
   return {
     name,
-    run: (item, stop) => (entries.length === 0 || !isDue(name, item) ? (pass as Gain) : asked(item, stop)),
+    isLight: isOurs(plugins, name),
+    run: (item, stop) =>
+      entries.length === 0 || !isDue(name, item) ? (pass as Gain) : asked(item, plugins.context(stop)),
   };
 }
 

@@ -34,14 +34,18 @@ export interface LoadOptions {
 export async function loadPlugins(wanted: readonly Wanted[], options: LoadOptions): Promise<Plugins> {
   const table = new Map<keyof Plugin, Entry[]>();
   for (const line of wanted) {
-    const loaded = await loadOne(line, options);
+    const builtin = await loadBuiltin(line.name);
+    const loaded = builtin ?? (await loadOne(line, options));
     const names = line.hook === 'plugin' ? (Object.keys(loaded) as (keyof Plugin)[]) : [requireHook(line)];
     let used = false;
     for (const name of names) {
       const run = loaded[name];
       if (typeof run !== 'function' || hookNamed(name) === undefined) continue;
       used = true;
-      table.set(name, [...(table.get(name) ?? []), { name: line.name, run }]);
+      table.set(name, [
+        ...(table.get(name) ?? []),
+        { name: line.name, run, isBuiltin: builtin !== undefined },
+      ]);
     }
     if (!used) throw unusable(line, `has no function for this hook. Export a function named ${line.hook}`);
   }
@@ -62,8 +66,6 @@ function requireHook(line: Wanted): keyof Plugin {
 }
 
 async function loadOne(line: Wanted, options: LoadOptions): Promise<Plugin> {
-  const builtin = await loadBuiltin(line.name);
-  if (builtin !== undefined) return builtin;
   const file = usableFile(line, options.directories);
   const kind = extname(file);
   if (kind === '.js' || kind === '.mjs') return loadModule(line, file);

@@ -20,9 +20,14 @@ export interface BrokerOptions {
   readonly addressesOf: (urls: readonly string[]) => readonly BrokerAddress[];
 }
 
+export interface ConsumerWishes {
+  readonly prefetch: number;
+  readonly remembered: RememberedBindings | undefined;
+}
+
 /** The connections of one process: opened when first asked for, closed together. */
 export interface Brokers {
-  readonly consumer: (plan: QueuePlan, remembered: RememberedBindings | undefined) => QueueConsumer;
+  readonly consumer: (plan: QueuePlan, how: ConsumerWishes) => QueueConsumer;
   /** To the broker that we post to. */
   readonly publisher: () => ConfirmedPublisher;
   /** Records go to the broker that the announcements come from, over a connection of their own: a broker that
@@ -65,11 +70,11 @@ export function openBrokers(options: BrokerOptions): Brokers {
   return {
     consuming,
     posting,
-    consumer: (plan, remembered) =>
+    consumer: (plan, { prefetch, remembered }) =>
       openConsumer({
         connection: consuming(),
         plan,
-        prefetch: config.queue.prefetch,
+        prefetch,
         ...(remembered !== undefined && { remembered }),
         log: logger,
       }),

@@ -137,9 +137,11 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
           now,
         })
       : undefined;
-  const consumer = once(() => brokers.consumer(required(plan, 'broker'), remembered));
+  const consumer = once((prefetch: number) =>
+    brokers.consumer(required(plan, 'broker'), { prefetch, remembered }),
+  );
   const door = createDoor();
-  const counted = once(() => door.consumer(consumer.get()));
+  const counted = once((prefetch: number) => door.consumer(consumer.get(prefetch)));
   const wantsReports = config.reporting.reportBack && consumed !== undefined && !rehearsal;
   const remembered = rehearsal ? undefined : bindingsFile(bindingsPath(own, around));
 
@@ -290,7 +292,9 @@ function openRoots(): { of: Kit['rootOf']; close: () => void } {
   };
 }
 
-function once<T>(make: () => T): { get: () => T; made: () => T | undefined } {
+function once<T, Asked extends unknown[]>(
+  make: (...asked: Asked) => T,
+): { get: (...asked: Asked) => T; made: () => T | undefined } {
   let value: T | undefined;
-  return { get: () => (value ??= make()), made: () => value };
+  return { get: (...asked) => (value ??= make(...asked)), made: () => value };
 }

@@ -7,15 +7,28 @@ export function formatLine(
   text: string,
   fields: Readonly<Record<string, unknown>>,
 ): string {
+  let rest = '';
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === undefined) continue;
+    rest += ` ${name}=${oneLine(typeof value === 'string' ? value : JSON.stringify(value))}`;
+  }
+  const milliseconds = String(time % 1000).padStart(3, '0');
+  return `${secondOf(time)},${milliseconds} [${level.toUpperCase()}] ${oneLine(text)}${rest}\n`;
+}
+
+const two = (value: number): string => String(value).padStart(2, '0');
+
+/** Date and clock: many lines are written within one second. */
+let lately = { second: NaN, text: '' };
+
+function secondOf(time: number): string {
+  const second = Math.floor(time / 1000);
+  if (lately.second === second) return lately.text;
   const at = new Date(time);
-  const two = (value: number): string => String(value).padStart(2, '0');
   const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   const clock = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-  const milliseconds = String(at.getMilliseconds()).padStart(3, '0');
-  const rest = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ` ${name}=${oneLine(typeof value === 'string' ? value : JSON.stringify(value))}`);
-  return `${date} ${clock},${milliseconds} [${level.toUpperCase()}] ${oneLine(text)}${rest.join('')}\n`;
+  lately = { second, text: `${date} ${clock}` };
+  return lately.text;
 }
 
 /** Characters of a text in the log, at most: a name of a megabyte tells nobody more. */

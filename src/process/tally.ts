@@ -77,7 +77,7 @@ export function createTally(now: () => number): Counting {
     tally: () => ({ files, bytes, unchanged, failures, lastDone, lag, rate: pace.rate() }),
     watcher: {
       name: 'tally',
-      settle: async (item: object, outcome: Outcome) => {
+      settle: (item: object, outcome: Outcome) => {
         if (outcome.kind === 'done') {
           lastDone = now();
           const published = publishedAt(item);
@@ -89,6 +89,7 @@ export function createTally(now: () => number): Counting {
             bytes += bytesOf(item);
           }
         } else if (outcome.kind === 'refused' || outcome.kind === 'failed') failures += 1;
+        return undefined;
       },
     },
   };

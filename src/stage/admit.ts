@@ -45,6 +45,7 @@ export function admit(
   const warnings = boundedLog(logger, { level: 'warning', most: 20, what: 'headers left out' });
   return {
     name: 'admit',
+    isLight: true,
     stop: warnings.flush,
     run: (item) => {
       const { message } = item;

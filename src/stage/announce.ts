@@ -28,6 +28,7 @@ export function announce(
   const warnings = boundedLog(logger, { level: 'warning', most: 100, what: 'headers left out of posts' });
   return {
     name: 'announce',
+    isLight: true,
     stop: warnings.flush,
     run: async (item, stop) => {
       const encoded = encodeAnnouncement(item.next);

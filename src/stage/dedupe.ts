@@ -67,6 +67,7 @@ export function dedupe(seen: Seen, options: DedupeOptions): Stage<Suppressible, 
   };
   return {
     name: 'dedupe',
+    isLight: true,
     run: (item, stop) => {
       const { round } = options;
       const again = round && roundKey(item.subject, round);

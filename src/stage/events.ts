@@ -17,6 +17,7 @@ const eventsOf: Readonly<Record<Change['kind'], readonly Event[]>> = {
 export function events(wanted: readonly string[]): Stage<Received> {
   return {
     name: 'events',
+    isLight: true,
     run: (item) => {
       const { kind } = item.subject.change;
       if (eventsOf[kind].some((event) => wanted.includes(event))) return pass;

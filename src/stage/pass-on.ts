@@ -16,6 +16,7 @@ export const passOn = ({
   topicPrefix,
 }: PassOnOptions): Stage<Pick<Received, 'subject'>, { readonly next: Announcement }> => ({
   name: 'pass-on',
+  isLight: true,
   run: ({ subject }) => {
     const topic = retopic(subject.topic, receivedPrefix, topicPrefix);
     return { next: topic === subject.topic ? subject : { ...subject, topic } };

@@ -30,7 +30,10 @@ type Gain = Pick<Placed, 'target' | 'counterpart' | 'next'>;
  */
 export function place(options: PlaceOptions): Stage<Selected, Gain> {
   const plans = plansOf(options);
-  const { baseUrls } = options.repost;
+  const {
+    nameScript,
+    repost: { baseUrls },
+  } = options;
   let turn = 0;
   const targetFor = (
     selected: Pick<Selected, 'subject' | 'placement' | 'captures'>,
@@ -72,6 +75,7 @@ export function place(options: PlaceOptions): Stage<Selected, Gain> {
 
   return {
     name: 'place',
+    isLight: nameScript === undefined,
     run: (item) => {
       const { subject } = item;
       const target = targetFor(item, sourceOf(subject));

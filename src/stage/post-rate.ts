@@ -20,6 +20,7 @@ export function postRate(perSecond: number, now: () => number = () => performanc
   };
   return {
     name: 'post-rate',
+    isLight: true,
     run: (_item, stop) => (gap === 0 ? pass : wait(stop)),
   };
 }

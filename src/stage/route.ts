@@ -32,6 +32,7 @@ export function route({ accepted, required, own }: RouteOptions, logger: Logger)
   const loops = boundedLog(logger, { level: 'warning', most: 20, what: 'messages that came round' });
   return {
     name: 'route',
+    isLight: true,
     stop: loops.flush,
     run: ({ message, subject }) => {
       // What was missing has been filled in meanwhile.

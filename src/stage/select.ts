@@ -61,6 +61,7 @@ export function select(
 ): Stage<Received, Pick<Selected, 'placement' | 'rule' | 'captures'>> {
   return {
     name: 'select',
+    isLight: true,
     run: ({ subject }) => {
       const selection = selectAnnouncement(subject, options);
       if (selection.verdict === 'reject') return dropped(selection.by);

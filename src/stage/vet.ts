@@ -22,6 +22,7 @@ export function vet(options: VetOptions): Stage<Received> {
   const hosts = options.hosts.map((host) => host.toLowerCase());
   return {
     name: 'vet',
+    isLight: true,
     run: ({ subject }) => {
       if (schemeOf(subject.baseUrl) === 'file') requireDropped(subject.baseUrl, subject.relPath, options);
       else if (hosts.length > 0) requireHost(subject.baseUrl, hosts);

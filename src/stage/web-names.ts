@@ -16,6 +16,7 @@ import { boundedLog } from './bounded-log.js';
 export function refuseWebNames(): Stage<Placed> {
   return {
     name: 'web-names',
+    isLight: true,
     run: ({ subject, target, counterpart, next }) => {
       const { change, moved } = subject;
       const named = [

@@ -17,6 +17,7 @@ import { readConfig } from '../../src/config/read.js';
 import { silentLogger } from '../../src/logger.js';
 import { encodeAnnouncement, encodeReport } from '../../src/message/v02.js';
 import type { Plugin } from '../../src/plugin/plugin.js';
+import type { Plugins } from '../../src/plugin/plugins.js';
 import { createFailures } from '../../src/process/failures.js';
 import type { Store } from '../../src/store/store.js';
 import { openTransports } from '../../src/transport/registry.js';
@@ -226,6 +227,71 @@ describe('subscribe', () => {
     await run(text('notify_only on\noutlet url\n'), [announced()]);
     expect(trace[0]).toBe(`print file:${directory}/source`);
     expect(existsSync(join(directory, 'tree/source'))).toBe(false);
+  });
+
+  it('takes many messages ahead where each only waits for its confirm, unless somebody wrote how many', () => {
+    const taken = (more: string, plugin: Plugin = {}, builtin = false, program = subscribe): number => {
+      const asked: number[] = [];
+      const { context, entries } = pluginsOf(plugin);
+      const plugins: Plugins = {
+        context,
+        entries: (hook) => entries(hook).map((entry) => ({ ...entry, isBuiltin: builtin })),
+      };
+      const consumer: Kit['consumer'] = (prefetch) => {
+        asked.push(prefetch);
+        return consumerOf([]);
+      };
+      program.build(read(program.name, text(posting + more)), kitOf([], { consumer, plugins }));
+      expect(asked).toHaveLength(1);
+      return asked[0] ?? 0;
+    };
+    const hook: Plugin = { on_post: () => undefined };
+    expect(taken('notify_only on\n')).toBe(500);
+    expect(taken('notify_only on\n', hook, true)).toBe(500);
+    for (const program of [winnow, shovel])
+      expect(taken('exchange xpublic\n', hook, true, program)).toBe(500);
+    expect(taken('notify_only on\nprefetch 3\n')).toBe(3);
+    expect(taken('notify_only on\nprefetch 25\n')).toBe(25);
+    // What somebody else's code is asked about, what is slowed down, printed or fetched, is not taken ahead.
+    expect(taken('notify_only on\n', hook)).toBe(25);
+    expect(taken('notify_only on\n', { on_report: () => true })).toBe(25);
+    expect(taken('notify_only on\npost_rate_limit 5\n')).toBe(25);
+    expect(taken('notify_only on\noutlet url\n')).toBe(25);
+    expect(taken('')).toBe(25);
+  });
+
+  it('passes on without lanes; programs of others are asked one lane at a time', async () => {
+    const most = async (plugin: Plugin): Promise<number> => {
+      let [inside, highest] = [0, 0];
+      const messages = Array.from({ length: 20 }, (_, number) => ({
+        ...announced(),
+        body: Buffer.from(`20160120070000.123 file: /nowhere/${number}`),
+      }));
+      const counting: Publisher = {
+        publish: async () => {
+          inside += 1;
+          highest = Math.max(highest, inside);
+          for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+          inside -= 1;
+          return { routed: true };
+        },
+        drained: async () => undefined,
+      };
+      const kit = kitOf(messages, { publisher: () => counting, plugins: pluginsOf(plugin) });
+      const config = read('subscribe', text(`${posting}notify_only on\nlanes 2\nsuppress_duplicates 0\n`));
+      await subscribe.build(config, kit).run(never());
+      return highest;
+    };
+    expect(await most({})).toBe(20);
+    let [asked, together] = [0, 0];
+    const ask = async (): Promise<void> => {
+      asked += 1;
+      together = Math.max(together, asked);
+      for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+      asked -= 1;
+    };
+    await most({ on_post: ask });
+    expect(together).toBe(2);
   });
 
   it('sends no records where they are switched off', async () => {

@@ -97,7 +97,7 @@ export const queue = group({
     type: count(1),
     default: 25,
     components: consumers,
-    help: 'Unacknowledged messages per instance.',
+    help: 'Unacknowledged messages per instance; unless given, 500 where messages are only passed on.',
   }),
   reset: option({
     type: boolean,

@@ -121,7 +121,7 @@ export const running = group({
     type: count(1),
     default: 8,
     components: carriers,
-    help: 'Items in hand at once inside one instance.',
+    help: 'Files worked on at once inside one instance: fetched, read, or in the hands of plugins.',
   }),
   once: option({
     type: boolean,
