@@ -285,6 +285,33 @@ describe('the commands of the documents', () => {
     expect(existsSync(join(place.directory, 'npm/bin/sr_subscribe'))).toBe(true);
   });
 
+  it('of the page about posting do what it says', { timeout: 240_000 }, async () => {
+    await host.queue('posted', 'xs_alice');
+    const depths: number[] = [];
+    await follow('docs/poster.md', 'poster', {
+      Spooling: async (place) => {
+        depths.push(await host.depth('posted'));
+        await put(
+          join(place.home, '.config/sarra/post/model.conf'),
+          place.here('post_broker amqps://alice@pump.example.org\npost_base_url https://data.example.org/\n'),
+        );
+        await broker.stop();
+        const words = place.here(
+          'sr_post --spool on -c model --post_base_dir /var/www/data /var/www/data/model',
+        );
+        const running = launch(place, words, false);
+        expect(await running.ended, running.output()).toBe(0);
+        await broker.start();
+        depths.push(await host.depth('posted'));
+      },
+      'Getting it out': async () => {
+        depths.push(await host.depth('posted'));
+      },
+    });
+    // Two files, posted directly; kept while the broker was away; and posted from the spool.
+    expect(depths).toEqual([2, 2, 4]);
+  });
+
   it('of the guide for subscribers do what it says', { timeout: 240_000 }, async () => {
     await follow('docs/subscriber.md', 'subscriber', {
       'The first subscription': async (place, [look]) => {
