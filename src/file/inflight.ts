@@ -11,7 +11,7 @@ import { splitPath } from './relative-path.js';
 import { writeAll, writeAllSync } from './write-all.js';
 
 /** Bytes gathered before they are written; what stays below is written at once, without the thread pool. */
-const batch = 1024 * 1024;
+const batch = 512 * 1024;
 
 export interface FinishOptions extends Attributes {
   /** Data and directory entry survive a power failure when `install` resolves. */

@@ -1,8 +1,9 @@
 import type { Dispatcher, Pool } from 'undici';
+import { spend } from './spent-buffers.js';
 import type { Watch } from './watch.js';
 
 /** Bytes that may have come and not been read before the server is made to wait. */
-const mostUnread = 512 * 1024;
+const mostUnread = 256 * 1024;
 
 /** An answer whose headers are here. Read it to its end, or drop it: only then is the connection free or gone. */
 export interface Exchange {
@@ -124,6 +125,7 @@ export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): 
         if (isCollecting) guard.expect();
         else {
           if (unread >= mostUnread) controller?.pause();
+          spend(chunk.byteLength);
           wake();
         }
       },
