@@ -225,11 +225,18 @@ async function receiveBytes(job: Job, download: Download): Promise<Received> {
 }
 
 /** Writes what has come already, and returns its sum where one is asked for. */
-async function takeWhole(job: Job, inflight: Inflight, data: Uint8Array): Promise<string | undefined> {
-  refuseSize(job.item, data.byteLength, job.options);
-  if (data.byteLength > 0) await inflight.write(data);
+async function takeWhole(
+  job: Job,
+  inflight: Inflight,
+  pieces: readonly Uint8Array[],
+): Promise<string | undefined> {
+  for (const piece of pieces) {
+    const written = inflight.write(piece);
+    if (written !== undefined) await written;
+  }
+  refuseSize(job.item, inflight.size(), job.options);
   const algorithm = contentAlgorithm(job.sum);
-  return algorithm && digestOf(algorithm, data);
+  return algorithm && digestOf(algorithm, ...pieces);
 }
 
 /** Writes what comes, as it comes, and returns its sum where one is asked for. */

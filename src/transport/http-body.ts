@@ -25,7 +25,8 @@ export async function bodyData(
   if (plan.whole === undefined || plan.whole > smallBody) return { data: streamed(answer, plan) };
   try {
     const whole = await answer.readAll();
-    if (whole.byteLength !== plan.whole) throw cutShort(url, whole.byteLength, plan.whole);
+    const bytes = whole.reduce((sum, piece) => sum + piece.byteLength, 0);
+    if (bytes !== plan.whole) throw cutShort(url, bytes, plan.whole);
     return { whole, data: once(whole) };
   } catch (error) {
     answer.drop();
@@ -37,9 +38,9 @@ export async function bodyData(
 }
 
 /** Bytes that are here already, for those who want a stream. */
-export const once = (data: Uint8Array): AsyncIterable<Uint8Array> => ({
+export const once = (data: readonly Uint8Array[]): AsyncIterable<Uint8Array> => ({
   async *[Symbol.asyncIterator]() {
-    if (data.byteLength > 0) yield data;
+    yield* data;
   },
 });
 

@@ -11,8 +11,8 @@ export interface Exchange {
   readonly headers: Dispatcher.ResponseData['headers'];
   /** The next bytes, as many as have come; undefined at the end. Throws what the library throws, and when cut. */
   readonly read: () => Promise<Uint8Array | undefined>;
-  /** All bytes to the end, when they are few. Throws as `read`. */
-  readonly readAll: () => Promise<Uint8Array>;
+  /** All bytes to the end, when they are few, in the pieces they came in. Throws as `read`. */
+  readonly readAll: () => Promise<readonly Uint8Array[]>;
   /** Nobody wants the rest: closes the connection unless everything has come. */
   readonly drop: () => void;
 }
@@ -22,8 +22,6 @@ export interface Request {
   readonly path: string;
   readonly headers: Record<string, string>;
 }
-
-const nothing = new Uint8Array(0);
 
 /**
  * Sends a GET and waits for the headers of the answer. Uses the library's own callbacks: a stream, a signal and a
@@ -63,12 +61,11 @@ export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): 
       waiting = { resolve, reject };
       guard.expect();
     });
-  const takeAll = (): Uint8Array => {
-    const [only = nothing] = chunks;
-    const data = chunks.length < 2 ? only : Buffer.concat(chunks, unread);
+  const takeAll = (): readonly Uint8Array[] => {
+    const all = chunks;
     chunks = [];
     unread = 0;
-    return data;
+    return all;
   };
   const take = (): Uint8Array | undefined => {
     const data = chunks.shift();

@@ -54,7 +54,7 @@ function openSite(site: Site, origins: Origins, limits: TransferLimits, logger: 
     get: (path, stop, range) => {
       const isEmpty = range?.length === 0;
       return isEmpty
-        ? Promise.resolve({ size: 0, modified: undefined, data: once(Buffer.alloc(0)) })
+        ? Promise.resolve({ size: 0, modified: undefined, data: once([]) })
         : ask(path, stop, range);
     },
     close: async () => undefined,

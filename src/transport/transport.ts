@@ -34,8 +34,8 @@ export interface Download {
   readonly modified: Date | undefined;
   /** Must be iterated to its end or returned early; either frees the connection. */
   readonly data: AsyncIterable<Uint8Array>;
-  /** The same bytes, when they are few and have all come: then `data` need not be iterated. */
-  readonly whole?: Uint8Array;
+  /** The same bytes, in the pieces they came in, when they are few and all here: then `data` need not be iterated. */
+  readonly whole?: readonly Uint8Array[];
 }
 
 export interface Session {
