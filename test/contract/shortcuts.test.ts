@@ -48,25 +48,37 @@ const seen = ({ fields, properties, content }: GetMessage): unknown => ({
   content: content.toString(),
 });
 
-test.each([{}, { persistent: false }, { expiration: 60_000.7 }, { headers: {}, body: Buffer.alloc(0) }])(
-  'the same message leaves both ways: %o',
-  async (more) => {
-    const model = await connection.link();
-    const quick = await model.createConfirmChannel();
-    // The library in use has what the quick way needs.
-    Object.defineProperty(quick, 'publish', { value: undefined });
-    const plain = await model.createConfirmChannel();
-    const library: ConfirmChannel = Object.create(null, {
-      publish: { value: plain.publish.bind(plain) },
-    }) as ConfirmChannel;
-    const message = outgoing(more);
-    await sent(quick, message);
-    await sent(library, message);
-    const [one, other] = (await host.messages('q')).map(seen);
-    expect(one).toEqual(other);
-    expect(one).toMatchObject({ topic: 'v02.post.a', properties: { contentEncoding: 'utf-8' } });
-  },
-);
+test.each([
+  {},
+  { persistent: false },
+  { mandatory: false },
+  { expiration: 60_000.7 },
+  { headers: {}, body: Buffer.alloc(0) },
+])('the same message leaves both ways: %o', async (more) => {
+  const model = await connection.link();
+  const quick = await model.createConfirmChannel();
+  // The library in use has what the quick way needs.
+  Object.defineProperty(quick, 'publish', { value: undefined });
+  const plain = await model.createConfirmChannel();
+  const library: ConfirmChannel = Object.create(null, {
+    publish: { value: plain.publish.bind(plain) },
+  }) as ConfirmChannel;
+  const message = outgoing(more);
+  await sent(quick, message);
+  await sent(library, message);
+  const [one, other] = (await host.messages('q')).map(seen);
+  expect(one).toEqual(other);
+  expect(one).toMatchObject({ topic: 'v02.post.a', properties: { contentEncoding: 'utf-8' } });
+});
+
+test('a message is sent back only when somebody wants to know that nobody is bound', async () => {
+  await host.exchange('xnobody');
+  const publisher = openPublisher({ connection });
+  const nobody = outgoing({ exchange: 'xnobody' });
+  expect(await publisher.publish(nobody)).toEqual({ routed: false });
+  expect(await publisher.publish({ ...nobody, mandatory: false })).toEqual({ routed: true });
+  await publisher.close();
+});
 
 test('what is published in one turn leaves in one go', async () => {
   const model = await connection.link();

@@ -151,6 +151,8 @@ describe('report', () => {
       ['xs_me', 'v02.log'],
       ['xs_me', 'v02.log'],
     ]);
+    // A record about which nobody asks whether somebody reads it need not come back.
+    expect(sent.every(({ mandatory }) => mandatory === false)).toBe(true);
     const decoded = sent.map((message) => decodeV02(message));
     expect(decoded).toMatchObject([
       {
