@@ -1,5 +1,11 @@
-import { consumers } from '../config/option.js';
+import { type ComponentName, consumers, everywhere } from '../config/option.js';
 import type { Action } from './action.js';
+
+/** Programs that run for good. */
+const services: readonly ComponentName[] = [...consumers, 'audit'];
+
+/** Programs that pass on what they take, or find, one by one. */
+const carriers: readonly ComponentName[] = everywhere.filter((name) => name !== 'audit');
 
 /** What the exit codes of most actions mean. */
 export const usual: Readonly<Record<0 | 1 | 2, string>> = {
@@ -14,7 +20,7 @@ export const actions: readonly Action[] = [
     name: 'start',
     summary: 'start daemons, all of them when no configuration is named',
     names: '[configuration...]',
-    components: consumers,
+    components: services,
     exits: { 0: 'all of it runs', 1: 'some of it does not run', 2: usual[2] },
     load: async () => (await import('./start.js')).start,
   },
@@ -22,7 +28,7 @@ export const actions: readonly Action[] = [
     name: 'stop',
     summary: 'end daemons within seconds; what is unfinished goes back to the broker',
     names: '[configuration...]',
-    components: consumers,
+    components: services,
     exits: { 0: 'nothing of it runs any more', 1: usual[1], 2: usual[2] },
     load: async () => (await import('./stop.js')).stop,
   },
@@ -30,7 +36,7 @@ export const actions: readonly Action[] = [
     name: 'restart',
     summary: 'stop, then start',
     names: '[configuration...]',
-    components: consumers,
+    components: services,
     exits: { 0: 'all of it runs', 1: 'some of it does not run', 2: usual[2] },
     load: async () => (await import('./restart.js')).restart,
   },
@@ -38,7 +44,7 @@ export const actions: readonly Action[] = [
     name: 'reload',
     summary: 'have running daemons take the configuration as it is now; start the others',
     names: '[configuration...]',
-    components: consumers,
+    components: services,
     exits: { 0: 'it runs with the configuration as it is now', 1: usual[1], 2: usual[2] },
     load: async () => (await import('./restart.js')).reload,
   },
@@ -58,7 +64,7 @@ export const actions: readonly Action[] = [
     name: 'log',
     summary: 'show the log of instance 1, or of --no N, and follow it until interrupted',
     names: 'configuration',
-    components: consumers,
+    components: services,
     exits: { 0: 'it was interrupted', 1: 'there is no log', 2: usual[2] },
     load: async () => (await import('./log.js')).log,
   },
@@ -75,12 +81,25 @@ export const actions: readonly Action[] = [
     summary:
       'run in this terminal until it is interrupted, or with --once until all is done; several share one process',
     names: '[configuration...]',
+    components: carriers,
     exits: {
       0: 'all is done, or it was stopped and nothing failed',
       1: 'something failed, or could not be started',
       2: 'wrong usage or configuration',
     },
     load: async () => (await import('./foreground.js')).foreground,
+  },
+  {
+    name: 'foreground',
+    summary: 'look once, say what is not as declared, and mend what it is told to',
+    names: '[configuration]',
+    components: ['audit'],
+    exits: {
+      0: 'all is as declared',
+      1: 'something is not, or could not be mended',
+      2: 'it could not be looked at, or not at all of it, or wrong usage or configuration',
+    },
+    load: async () => (await import('./audit.js')).audit,
   },
   {
     name: 'declare',
@@ -161,6 +180,6 @@ export const actions: readonly Action[] = [
   },
 ];
 
-/** The action of that name. */
-export const actionNamed = (name: string): Action | undefined =>
-  actions.find((action) => action.name === name);
+/** The action of that name that a program has. */
+export const actionNamed = (name: string, component: ComponentName): Action | undefined =>
+  actions.find(({ name: known, components }) => known === name && components?.includes(component) !== false);

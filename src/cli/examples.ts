@@ -58,6 +58,15 @@ const table: Readonly<Record<string, readonly Example[]>> = {
     { what: 'Watch the subscribers', command: "sr status --watch 'subscribe/*'" },
     { what: 'From cron: bring back what should run', command: 'sr sanity' },
   ],
+  sr_audit: [
+    { what: 'Is the pump as it is declared?', command: 'sr_audit foreground' },
+    {
+      what: 'What would be removed?',
+      command: 'sr_audit --dry_run --audit_apply exchanges,queues,users,permissions foreground',
+    },
+    { what: 'Make the users that admin.conf declares', command: 'sr_audit --users foreground' },
+    { what: 'Look every five minutes, and remove what belongs to nobody', command: 'sr_audit start pump' },
+  ],
   sr_log: [
     {
       what: 'Who has got what I announced?',
@@ -70,6 +79,7 @@ const table: Readonly<Record<string, readonly Example[]>> = {
   ],
 };
 
+const usualNames: Readonly<Record<string, string>> = { sr_report: 'sr_log', sr_police: 'sr_audit' };
+
 /** Examples of a program, by its usual name. */
-export const examples = (program: string): readonly Example[] =>
-  table[program === 'sr_report' ? 'sr_log' : program] ?? [];
+export const examples = (program: string): readonly Example[] => table[usualNames[program] ?? program] ?? [];

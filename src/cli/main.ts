@@ -49,8 +49,8 @@ async function run(program: string, words: readonly string[], terminal: OpenTerm
   }
   const wanted = actionOf(given);
   if (wanted === undefined) throw noAction(program, facts);
-  const action = actionNamed(wanted);
-  if (action === undefined || action.components?.includes(facts.name) === false) {
+  const action = actionNamed(wanted, facts.name);
+  if (action === undefined) {
     throw new FatalError(`${wanted}: ${program} does not have this action; see ${program} --help`, {
       exitCode: 2,
     });
@@ -59,7 +59,7 @@ async function run(program: string, words: readonly string[], terminal: OpenTerm
   const call: Call = {
     program,
     facts,
-    given: flags.json && wanted === 'foreground' ? withJsonOutlet(given) : given,
+    given: flags.json && wanted === 'foreground' && !facts.alone ? withJsonOutlet(given) : given,
     json: flags.json,
     force: flags.force,
     retry,

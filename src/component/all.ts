@@ -1,3 +1,4 @@
+import { audit } from './audit.js';
 import type { Component } from './component.js';
 import { log } from './log.js';
 import { post } from './post.js';
@@ -7,7 +8,7 @@ import { subscribe } from './subscribe.js';
 import { winnow } from './winnow.js';
 
 /** The programs that exist. */
-export const components: readonly Component[] = [post, subscribe, sarra, winnow, shovel, log];
+export const components: readonly Component[] = [post, subscribe, sarra, winnow, shovel, log, audit];
 
 /** The component of a configuration, or undefined while nobody has built it. */
 export const componentNamed = (name: Component['name']): Component | undefined =>

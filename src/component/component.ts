@@ -57,6 +57,8 @@ export interface Kit {
   /** Told of every item that has ended: progress on the terminal, accounting for status. */
   readonly watcher: Settler<Taken> & Settler<Found>;
   readonly failures: Failures;
+  /** One look at the pump; of sr_audit. */
+  readonly audit: (stop: AbortSignal) => Promise<void>;
   /** What sr_post was asked to announce. */
   readonly paths: AsyncIterable<string> | Iterable<string>;
 }

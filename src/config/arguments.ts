@@ -232,7 +232,7 @@ function refuseHalfNamed(roles: Roles, options: readonly Directive[], facts: Com
   const extra = roles.rest[0];
   if (extra !== undefined && (facts.takesPaths || !several.has(roles.action ?? '')))
     throw usage(`${extra}: one word too many. Name one configuration`);
-  if (roles.configuration !== undefined || facts.takesPaths) return;
+  if (roles.configuration !== undefined || facts.takesPaths || facts.alone) return;
   const brokers = options.filter(({ keyword }) => /^(post_)?broker$/.test(findOption(keyword)?.name ?? ''));
   if (brokers.length > 0 && roles.action !== undefined && roles.action !== 'foreground')
     throw usage(

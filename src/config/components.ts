@@ -25,6 +25,8 @@ export interface ComponentFacts {
   readonly acceptUnmatch: boolean | 'no-rules';
   /** Rules look at the path alone and need not match at its start. */
   readonly searchesPath: boolean;
+  /** It needs neither a configuration of its own nor a broker on the command line. */
+  readonly alone: boolean;
   /** Default plugins differ from the table. */
   readonly plugins: Readonly<Partial<Record<OptionName, readonly string[]>>>;
 }
@@ -40,6 +42,7 @@ const base = {
   forced: {},
   acceptUnmatch: true,
   searchesPath: false,
+  alone: false,
   plugins: {},
 } as const satisfies Partial<ComponentFacts>;
 
@@ -133,11 +136,12 @@ export const components: Readonly<Record<ComponentName, ComponentFacts>> = {
     ...base,
     name: 'audit',
     program: 'sr_audit',
+    otherPrograms: ['sr_police'],
     consumes: false,
     posts: 'never',
     required: [],
     forced: { instances: '1' },
-    plugins: { on_heartbeat: ['hb_sanity'] },
+    alone: true,
   },
   cpump: {
     ...base,

@@ -50,6 +50,8 @@ export interface Declared {
   readonly environment: ReadonlyMap<string, string>;
   readonly sources: readonly string[];
   readonly subscribers: readonly string[];
+  /** Accounts of neighbouring pumps. */
+  readonly pumps: readonly string[];
   readonly exchanges: readonly string[];
 }
 

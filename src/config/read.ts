@@ -164,5 +164,6 @@ function readUsers(settings: Settings, file: string): void {
     for (const role of words) {
       if (role === 'source') settings.sources.add(keyword);
       if (role === 'subscriber' || role === 'subscribe') settings.subscribers.add(keyword);
+      if (role === 'pump') settings.pumps.add(keyword);
     }
 }

@@ -92,6 +92,7 @@ const declarations = (config: Config): string[] => [
   ...[...config.declared.environment].map(([name, value]) => `declare env ${name}=${safe(name, value)}`),
   ...config.declared.sources.map((user) => `declare source ${user}`),
   ...config.declared.subscribers.map((user) => `declare subscriber ${user}`),
+  ...config.declared.pumps.map((user) => `declare pump ${user}`),
   ...config.declared.exchanges.map((name) => `declare exchange ${name}`),
 ];
 

@@ -186,6 +186,18 @@ export const list: ValueType<readonly string[]> = {
   },
 };
 
+/** Words of those given, in any case, separated by commas. */
+export const listOf = <const W extends string>(...known: readonly W[]): ValueType<readonly W[]> => ({
+  ...list,
+  parse: (words, context) => {
+    const parsed = list.parse(words, context);
+    const expects = `words of ${known.join(' ')}, separated by commas, or none`;
+    if (!('value' in parsed)) return { expects };
+    const value = parsed.value.map((word) => known.find((one) => one === word.toLowerCase()));
+    return value.every((word) => word !== undefined) ? { value } : { expects };
+  },
+});
+
 function joinCommas(words: readonly string[]): string {
   let joined = words[0] ?? '';
   for (let next = 1; joined.endsWith(',') && next < words.length; next++) joined += words[next] ?? '';

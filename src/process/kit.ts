@@ -51,6 +51,8 @@ export interface Surroundings {
   readonly watcher: Kit['watcher'];
   readonly failures: Kit['failures'];
   readonly paths: Kit['paths'];
+  /** Of sr_audit. */
+  readonly audit?: Kit['audit'];
   /** Replaced only by tests. */
   readonly addresses?: Addresses;
   readonly breaker?: Partial<BreakerOptions>;
@@ -172,6 +174,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     watcher: around.watcher,
     failures: around.failures,
     paths: around.paths,
+    audit: around.audit ?? (async () => undefined),
     brokers,
     plan,
     poster,

@@ -36,6 +36,10 @@ export function outfitOf(config: Config, host: Host, logger: Logger): Outfit {
     pluginDirectories: pluginDirectories(directories),
     credentials: { broker: credentials.broker, site: credentials.account },
     now: Date.now,
+    ...(config.component === 'audit' && {
+      // Loaded by those who look after a pump: it brings libraries along.
+      audit: async (stop) => (await import('./audit-round.js')).auditRound(config, host, logger, stop),
+    }),
   };
 }
 

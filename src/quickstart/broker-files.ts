@@ -1,9 +1,10 @@
 /** The files a private RabbitMQ node reads: configuration, definitions, plugins, cookie, and what we remember of it. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { FatalError, systemCode } from '../errors.js';
+import { hashingAlgorithm, hashPassword } from '../pump/passwords.js';
 
 /** A broker user with a password in clear; only its salted hash is written to disk. */
 export interface BrokerUser {
@@ -112,12 +113,6 @@ export async function planNode(
   return { port, managementPort, distributionPort, adminPassword };
 }
 
-/** RabbitMQ's own form: base64 of a four byte salt and the SHA-256 of salt and password. */
-export function hashPassword(password: string, salt: Buffer = randomBytes(4)): string {
-  const digest = createHash('sha256').update(salt).update(password, 'utf8').digest();
-  return Buffer.concat([salt, digest]).toString('base64');
-}
-
 /** The definitions as the broker imports them. */
 export function definitionsDocument(wish: BrokerDefinitions): unknown {
   const users = wish.users ?? [];
@@ -126,7 +121,7 @@ export function definitionsDocument(wish: BrokerDefinitions): unknown {
     users: users.map((user) => ({
       name: user.name,
       password_hash: hashPassword(user.password),
-      hashing_algorithm: 'rabbit_password_hashing_sha256',
+      hashing_algorithm: hashingAlgorithm,
       tags: [...(user.tags ?? [])],
       limits: {},
     })),

@@ -31,17 +31,29 @@ export const permissions: Readonly<Record<string, Permission>> = {
   intake: stages,
   stage: stages,
   plugin: stages,
+  pump: { any: ['config', 'broker'] },
   component: {
-    any: ['intake', 'stage', 'plugin', 'flow', 'config'],
+    any: ['intake', 'stage', 'plugin', 'flow', 'config', 'pump'],
     types: ['broker', 'store', 'transport', 'file'],
   },
   process: {
-    any: ['component', 'flow', 'config', 'broker', 'transport', 'store', 'plugin', 'checksum', 'file'],
+    any: [
+      'component',
+      'flow',
+      'config',
+      'broker',
+      'transport',
+      'store',
+      'plugin',
+      'checksum',
+      'file',
+      'pump',
+    ],
   },
   group: { any: ['process', 'flow', 'config', 'store'] },
-  action: { any: ['group', 'process', 'config', 'broker', 'component', 'flow'] },
-  cli: { any: ['action', 'config', 'component', 'group', 'process'] },
-  quickstart: { any: ['action', 'cli', 'process', 'config', 'broker'] },
+  action: { any: ['group', 'process', 'config', 'broker', 'component', 'flow', 'pump'] },
+  cli: { any: ['action', 'config', 'component', 'group', 'process', 'pump'] },
+  quickstart: { any: ['action', 'cli', 'process', 'config', 'broker', 'pump'] },
 };
 
 /** Files directly below src, and what they may import. */

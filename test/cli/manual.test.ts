@@ -22,6 +22,7 @@ const plainText = (page: string): string =>
 it('there is a page for each program, for both formats, and for configurations', () => {
   expect(manualPages()).toEqual([
     'sr.1',
+    'sr_audit.1',
     'sr_config.7',
     'sr_log.1',
     'sr_log.7',
@@ -57,7 +58,7 @@ describe.each(manualPages())('%s', (page) => {
   });
 });
 
-describe.each(['sr_post', 'sr_subscribe', 'sr_sarra', 'sr_winnow', 'sr_shovel', 'sr_log'])(
+describe.each(['sr_post', 'sr_subscribe', 'sr_sarra', 'sr_winnow', 'sr_shovel', 'sr_log', 'sr_audit'])(
   'the page of %s',
   (program) => {
     it('tells of every action and every option', () => {

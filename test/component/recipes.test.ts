@@ -138,6 +138,7 @@ const kitOf = (messages: readonly Message[], more: Partial<Kit> = {}): Kit => ({
       logger: silentLogger,
     }),
   rootOf: roots(),
+  audit: async () => undefined,
   plugins: pluginsOf(),
   nameScript: undefined,
   write: (line) => slowly(`print ${line}`, async () => undefined),

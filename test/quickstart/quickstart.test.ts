@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { permissionsOf, pumpDefinitions, account } from '../../src/quickstart/accounts.js';
+import { permissionsOf } from '../../src/pump/permissions.js';
+import { pumpDefinitions, account } from '../../src/quickstart/accounts.js';
 import { readArguments } from '../../src/quickstart/arguments.js';
 import { compareTrees, contentOf } from '../../src/quickstart/compare-trees.js';
 import { writeConfiguration, writeRunner } from '../../src/quickstart/demo-files.js';

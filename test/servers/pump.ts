@@ -1,7 +1,8 @@
 /** A pump of its own: broker, exchanges, users with the permissions of their roles, a tree with a web server, the feeder's home. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Role, permissionsOf } from '../../src/quickstart/accounts.js';
+import { permissionsOf } from '../../src/pump/permissions.js';
+import type { Role } from '../../src/pump/roles.js';
 import type { PrivateBroker } from '../../src/quickstart/private-broker.js';
 import { type Listener, listen } from './listener.js';
 import { type Ended, type Home, brokerOf, makeHome } from './programs.js';

@@ -58,6 +58,4 @@ function expressionOf(pattern: string): RegExp {
 
 /** Those that can be started, and are not switched off. */
 export const startable = (all: readonly Chosen[]): readonly Chosen[] =>
-  all.filter(
-    ({ kind, facts }) => kind === 'active' && actionNamed('start')?.components?.includes(facts.name) === true,
-  );
+  all.filter(({ kind, facts }) => kind === 'active' && actionNamed('start', facts.name) !== undefined);

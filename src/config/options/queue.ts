@@ -102,8 +102,8 @@ export const queue = group({
   reset: option({
     type: boolean,
     default: false,
-    components: [...consumers, ...posters],
-    help: 'Delete and recreate the queue and all state at start.',
+    components: [...consumers, ...posters, 'audit'],
+    help: 'Delete and recreate the queue and all state at start; in sr_audit, write all permissions again.',
   }),
   declare_queue: option({
     type: boolean,

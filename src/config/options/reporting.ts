@@ -1,6 +1,6 @@
 import { consumers, everywhere, group, option, receivers, walkers } from '../option.js';
 import { administrator, codes } from '../special-values.js';
-import { boolean, count, list, oneOf, optionalText, url } from '../values.js';
+import { boolean, count, duration, list, listOf, oneOf, optionalText, url } from '../values.js';
 
 /** Who may act for the pump, or lets records travel. */
 const managed = everywhere.filter((name) => !walkers.includes(name));
@@ -67,6 +67,24 @@ export const reporting = group({
     aliases: ['manager'],
     help: 'Account of the pump itself, used by its own components.',
   }),
+  management: option({
+    type: url,
+    default: undefined,
+    components: ['audit'],
+    help: 'Address of the management API; that of the host of admin, port 15672, or 15671 with TLS, unless given.',
+  }),
+  audit_apply: option({
+    type: listOf('exchanges', 'queues', 'users', 'permissions'),
+    default: [],
+    components: ['audit'],
+    help: 'Kinds of findings that are mended, by removal, too; everything else is only reported.',
+  }),
+  user_permissions: option({
+    type: oneOf('strict', 'v2'),
+    default: 'strict',
+    components: ['audit'],
+    help: 'Patterns of permissions; v2 lets sources declare exchanges that begin with xs_ and their name.',
+  }),
   users: option({
     type: boolean,
     default: false,
@@ -90,5 +108,11 @@ export const reporting = group({
     default: 25000,
     components: ['audit'],
     help: 'Messages above which a queue is reported.',
+  }),
+  queue_idle: option({
+    type: duration,
+    default: 3600,
+    components: ['audit'],
+    help: 'Time without consumer after which a queue that is too long may be removed.',
   }),
 });

@@ -162,7 +162,7 @@ export const running = group({
     components: everywhere,
     repeat: 'accumulate',
     oldSpellings: ['role'],
-    help: 'Declare env NAME=VALUE, source USER, subscriber USER or exchange NAME.',
+    help: 'Declare env NAME=VALUE, source USER, subscriber USER, pump USER or exchange NAME.',
   }),
   simulate: option({
     type: boolean,

@@ -205,7 +205,7 @@ function declare(settings: Settings, words: readonly string[], { origin, keyword
     throw fatalAt(
       origin,
       keyword,
-      'two words are needed. Write env NAME=VALUE, source USER, subscriber USER or exchange NAME',
+      'two words are needed. Write env NAME=VALUE, source USER, subscriber USER, pump USER or exchange NAME',
     );
   switch (kind.toLowerCase()) {
     case 'env':
@@ -225,6 +225,9 @@ function declare(settings: Settings, words: readonly string[], { origin, keyword
     case 'subscribe':
       settings.subscribers.add(value);
       return;
+    case 'pump':
+      settings.pumps.add(value);
+      return;
     case 'exchange':
       settings.exchanges.add(value);
       return;
@@ -232,7 +235,7 @@ function declare(settings: Settings, words: readonly string[], { origin, keyword
       throw fatalAt(
         origin,
         keyword,
-        `"${kind}" cannot be declared. Write env, source, subscriber or exchange`,
+        `"${kind}" cannot be declared. Write env, source, subscriber, pump or exchange`,
       );
   }
 }

@@ -175,11 +175,6 @@ function derivePlugins(settings: Settings): void {
   if (entry === undefined || entry.cleared) return;
   const now = valueOf(settings, 'on_heartbeat');
   const extra: string[] = [];
-  if (settings.facts.name === 'audit') {
-    if (valueOf(settings, 'admin') !== undefined) extra.push('hb_police_queues');
-    derive(settings, 'on_heartbeat', [...now.slice(0, 1), ...extra, ...now.slice(1)]);
-    return;
-  }
   if (valueOf(settings, 'suppress_duplicates') > 0) extra.push('hb_cache');
   if (settings.facts.consumes && valueOf(settings, 'retry')) extra.push('hb_retry');
   derive(settings, 'on_heartbeat', [...now.slice(0, 2), ...extra, ...now.slice(2)]);

@@ -45,6 +45,7 @@ export function finish(settings: Settings): Config {
       environment: settings.declaredEnvironment,
       sources: [...settings.sources],
       subscribers: [...settings.subscribers],
+      pumps: [...settings.pumps],
       exchanges: [...settings.exchanges],
     }),
     warnings: Object.freeze([...settings.warnings]),

@@ -59,6 +59,7 @@ export interface Settings {
   readonly declaredEnvironment: Map<string, string>;
   readonly sources: Set<string>;
   readonly subscribers: Set<string>;
+  readonly pumps: Set<string>;
   readonly exchanges: Set<string>;
   readonly warnings: Warning[];
   readonly secrets: Map<string, string>;
@@ -89,6 +90,7 @@ export function newSettings(start: SettingsStart): Settings {
     declaredEnvironment: new Map(),
     sources: new Set(),
     subscribers: new Set(),
+    pumps: new Set(),
     exchanges: new Set(),
     warnings: [],
     secrets: new Map(),

@@ -1,0 +1,49 @@
+import type { Config } from '../config/config.js';
+import { messageOf } from '../errors.js';
+import type { Logger } from '../logger.js';
+import type { Applied } from '../pump/apply.js';
+import type { Host } from './host.js';
+import { type Audited, auditPump } from './pump-audit.js';
+import { whyElsewhere } from './vip.js';
+
+/**
+ * One look of a daemon: one line in the log for each finding, and one for each change. A look that fails is told; the
+ * next one comes with the next heartbeat.
+ */
+export async function auditRound(
+  config: Config,
+  host: Host,
+  logger: Logger,
+  stop: AbortSignal,
+): Promise<void> {
+  const elsewhere = whyElsewhere(config.running.vip);
+  if (elsewhere !== undefined) {
+    logger.info(elsewhere);
+    return;
+  }
+  const done = ({ finding, repair, problem }: Applied): void => {
+    const fields = { class: finding.class, action: repair.action, kind: repair.kind, object: repair.name };
+    if (problem === undefined) logger.info('audit: mended', fields);
+    else logger.error(`audit: could not be mended: ${problem}`, fields);
+  };
+  try {
+    const { audited, gaps } = await auditPump(
+      config,
+      host,
+      { dryRun: config.running.dryRun, done, now: Date.now },
+      stop,
+    );
+    for (const one of audited) if (one.state !== 'mended') tell(one, logger);
+    for (const gap of gaps) logger.error(`audit: the broker did not tell all, so nothing is changed: ${gap}`);
+    logger.info(`audit: ${audited.length} findings`);
+  } catch (thrown) {
+    if (stop.aborted) return;
+    logger.error(`audit: ${messageOf(thrown)}`);
+  }
+}
+
+function tell({ finding }: Audited, logger: Logger): void {
+  const { class: kind, code, object, text, remedy, severity } = finding;
+  const log = severity === 'note' ? logger.info : severity === 'warning' ? logger.warning : logger.error;
+  log(`audit: ${text}; remedy: ${remedy}`, { class: kind, code, object });
+}
