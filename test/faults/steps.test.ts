@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { listen, type Listener } from '../servers/listener.js';
 import { brokerOf, type Ended } from '../servers/programs.js';
 import { eventually } from '../servers/rabbitmq.js';
-import { encoded, makeStation, stamp, type Station } from '../servers/station.js';
+import { encoded, makeStation, stamp, type Station, type StationOptions } from '../servers/station.js';
 import { strikeAt, strikeEach, struckStep } from './strike.js';
 
 /*
@@ -33,8 +33,8 @@ interface Arena {
   readonly triggered: () => readonly string[];
 }
 
-async function arena(lines: readonly string[] = []): Promise<Arena> {
-  const station = await makeStation();
+async function arena({ lines = [], at = {} }: Pick<Case, 'lines' | 'at'>): Promise<Arena> {
+  const station = await makeStation(at);
   stations.push(station);
   const { host, home, user, tree } = station;
   await host.exchange('xdown');
@@ -73,6 +73,8 @@ interface Case {
   readonly what: string;
   /** Further lines of the configuration. */
   readonly lines?: readonly string[];
+  /** Another program than sr_subscribe, and what it reads. */
+  readonly at?: StationOptions;
   readonly prepare?: (station: Station, below: string) => Promise<void>;
   readonly announce: (station: Station, below: string) => Promise<void>;
   /** Paths below it with a record of their own, and its final code. */
@@ -89,6 +91,16 @@ interface Case {
 const noon = Date.UTC(2026, 0, 1, 12);
 
 const cases: readonly Case[] = [
+  {
+    what: 'a new file, collected from a user',
+    at: { program: 'sr_sarra', exchange: 'xs_alice' },
+    lines: ['source_from_exchange on', 'declare source alice', 'cluster here', 'source_hosts 127.0.0.1'],
+    announce: (station, below) => station.announce(`${below}/collected`, { content: 'the content' }),
+    recorded: { collected: 201 },
+    triggered: ['collected'],
+    before: {},
+    after: { collected: 'the content' },
+  },
   {
     // What is redelivered is no duplicate of itself, wherever its first way has ended.
     what: 'a new file, duplicates suppressed',
@@ -203,11 +215,11 @@ async function expectQuiet(station: Station, ended: Ended): Promise<void> {
 }
 
 /** Every step of a new file; of the others every fourth, unless there is time. */
-const stride = (one: Case): number => (long || one === cases[0] ? 1 : 4);
+const stride = (one: Case): number => (long || one === cases[1] ? 1 : 4);
 
 describe.each(cases)('$what, the process killed before each step', (one) => {
   it('ends as if nothing had happened', async () => {
-    const all = await arena(one.lines);
+    const all = await arena(one);
     const { station, reposts } = all;
     const steps = await strikeEach(async (at) => {
       const directory = `struck-${at}`;
@@ -231,9 +243,9 @@ describe.each(cases)('$what, the process killed before each step', (one) => {
   });
 });
 
-describe.each(long ? cases : cases.slice(2, 3))('$what, each step failing once', (one) => {
+describe.each(long ? cases : cases.slice(3, 4))('$what, each step failing once', (one) => {
   it('ends as if nothing had happened', async () => {
-    const all = await arena(one.lines);
+    const all = await arena(one);
     const { station, reposts } = all;
     const struck: [string, string][] = [];
     const steps = await strikeEach(

@@ -62,6 +62,8 @@ export interface StationOptions {
   /** Lines of the configuration after those about the queue. */
   readonly lines?: readonly string[];
   readonly exchange?: string;
+  /** The program that fetches; sr_subscribe unless given. */
+  readonly program?: 'sr_subscribe' | 'sr_sarra';
   /** Instead of `mirror on`, the directory and `accept .*`. */
   readonly placement?: (tree: string) => readonly string[];
 }
@@ -96,6 +98,7 @@ async function allFiles(tree: string): Promise<string[]> {
 export async function makeStation({
   lines = [],
   exchange = 'xpublic',
+  program = 'sr_subscribe',
   placement,
 }: StationOptions = {}): Promise<Station> {
   const host = await testHost();
@@ -115,7 +118,7 @@ export async function makeStation({
   });
 
   const configure = (more: readonly string[]): Promise<string> =>
-    home.configure('subscribe', 'flow', [
+    home.configure(program.replace('sr_', ''), 'flow', [
       `broker ${brokerOf(host, user)}`,
       `queue_name ${queue}`,
       'expire none',
@@ -168,12 +171,12 @@ export async function makeStation({
     at: (path) => look(join(tree, path)),
     files: () => allFiles(tree),
     once: async (words = [], options = {}) => {
-      const ended = await home.run('sr_subscribe', ['foreground', 'flow', '--once', ...words], options);
+      const ended = await home.run(program, ['foreground', 'flow', '--once', ...words], options);
       await records.settle();
       return ended;
     },
     daemon: async (words = [], options = {}) => {
-      const running = home.start('sr_subscribe', ['foreground', 'flow', ...words], options);
+      const running = home.start(program, ['foreground', 'flow', ...words], options);
       await running.line(/keeps messages/u);
       return running;
     },
