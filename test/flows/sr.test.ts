@@ -247,7 +247,8 @@ describe('sr sanity', () => {
 describe('sr stop', () => {
   it('ends within five seconds with a hundred transfers at work, and loses nothing', async () => {
     const names = Array.from({ length: 10 }, (_, number) => `c${number}`);
-    for (const name of names) await subscribe(name, ['lanes 10', 'prefetch 20']);
+    // Half of the lanes, for a server that nobody knows yet.
+    for (const name of names) await subscribe(name, ['lanes 20', 'prefetch 20']);
     await home.run('sr', ['start']);
     let open = 0;
     answer = (_path, begin) => {
@@ -258,7 +259,14 @@ describe('sr stop', () => {
     };
     for (const name of names)
       for (let file = 0; file < 10; file += 1) await announce(`${name}/${name}-f${file}`);
-    await eventually('a hundred transfers are at work', () => open === 100, 20_000);
+    await eventually(
+      'a hundred transfers are at work',
+      () => {
+        expect(open).toBe(100);
+        return true;
+      },
+      20_000,
+    );
     const began = performance.now();
     const stopped = await home.run('sr', ['stop']);
     const took = (performance.now() - began) / 1000;

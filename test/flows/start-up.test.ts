@@ -44,6 +44,13 @@ describe('what is loaded', () => {
     expect(folders.sort()).toEqual(['action', 'cli', 'config', 'flow', 'process', 'store']);
   });
 
+  it('by sr status: no package either', async () => {
+    const { code, packages, folders } = await loadedBy('sr', ['status']);
+    expect(code).toBe(3);
+    expect(packages).toEqual([]);
+    expect(folders.sort()).toEqual(['action', 'cli', 'config', 'flow', 'group', 'process', 'store']);
+  });
+
   it('by the post of one file: the AMQP library alone', async () => {
     const { code, packages } = await loadedBy('sr_post', [
       '--dry_run',
