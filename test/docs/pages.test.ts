@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { actions } from '../../src/action/all.js';
 import { retryFlags } from '../../src/action/retry-words.js';
+import { srFlags } from '../../src/action/sr/sr-action.js';
 import { subscribe } from '../../src/component/subscribe.js';
 import { programs } from './programs.js';
 import { componentOf } from '../../src/config/components.js';
@@ -87,7 +88,7 @@ describe('the documents', () => {
   it('name options that exist', () => {
     // Words of npm, of the commands themselves, and of the tour.
     const own = ['once', 'keep', 'data', 'json', 'force', 'help', 'version'];
-    const others = new Set([...own, ...Object.keys(retryFlags)]);
+    const others = new Set([...own, ...Object.keys(retryFlags), ...Object.keys(srFlags)]);
     const unknown: string[] = [];
     let found = 0;
     for (const page of pages) {
