@@ -80,7 +80,7 @@ describe('sr_shovel', () => {
       'prefetch 20',
     ]);
     await run('setup', 's');
-    const paths = pathsOf(1500);
+    const paths = pathsOf(700);
     await announce(1, paths);
     const queue = `q_${scene.feeder.name}.sr_shovel.s`;
     const out: string[] = [];
@@ -92,7 +92,7 @@ describe('sr_shovel', () => {
         'some have passed',
         async () => {
           out.push(...(await passed()));
-          return out.length > before + 300 || (await host.depth(queue)) === 0;
+          return out.length > before + 200 || (await host.depth(queue)) === 0;
         },
         30_000,
       );
