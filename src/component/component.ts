@@ -11,6 +11,7 @@ import type { Plugins } from '../plugin/plugins.js';
 import type { NameScript } from '../stage/file-name.js';
 import type { Failures } from '../stage/settle/exit-code.js';
 import type { ReportRoute } from '../stage/settle/report.js';
+import type { SaveFile } from '../store/saved.js';
 import type { Store } from '../store/store.js';
 import type { Transports } from '../transport/transport.js';
 
@@ -38,8 +39,10 @@ export interface Kit {
   readonly postHost: string;
   /** The name of that broker, as of a pump that has been given none. */
   readonly postName: string;
-  /** With so many messages in hand at once, at most; asked for once. */
+  /** With so many messages in hand at once, at most; asked for once. What was saved comes first, where that is to be restored. */
   readonly consumer: (prefetch: number) => Consumer;
+  /** Where this process saves messages. */
+  readonly saveFile: () => SaveFile;
   readonly publisher: () => Publisher;
   /** Undefined when records are switched off. */
   readonly reporter: Reporter | undefined;

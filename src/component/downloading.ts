@@ -29,8 +29,6 @@ import {
 
 /** What none of them can do yet. */
 export const notYet: Readonly<Partial<Record<OptionName, string>>> = {
-  restore: 'restoring messages from a file is not available yet',
-  save_file: 'saving messages to a file is not available yet',
   vip: 'waiting for an address is not available yet',
   inline: 'content inside of messages needs v03, which is only read',
   inline_encoding: 'content inside of messages needs v03, which is only read',

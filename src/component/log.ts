@@ -8,33 +8,38 @@ import { admitReport } from '../stage/admit.js';
 import { chooseReport } from '../stage/choose.js';
 import { pickReport } from '../stage/pick-report.js';
 import { printReport } from '../stage/print.js';
+import { save } from '../stage/save.js';
 import { acknowledge } from '../stage/settle/acknowledge.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { retryLater } from '../stage/settle/retry-later.js';
 import type { Component } from './component.js';
-import { paceOf, prefetchOf, queueOptions, withPulse } from './consuming.js';
+import { paceOf, queueOptions, withPulse } from './consuming.js';
+import { untouched } from './saving.js';
 
 export const log: Component = {
   name: 'report',
   summary: 'show the delivery records of what you posted',
   refused: {
-    save: 'saving messages to a file is not available yet',
-    restore: 'restoring messages from a file is not available yet',
     vip: 'waiting for an address is not available yet',
-    save_file: 'saving messages to a file is not available yet',
     exchange_split: 'only winnow reads split exchanges',
   },
   withoutEffect: {},
   build: (config, kit) => {
     const retries = kit.store.retries;
-    const shown = from(
-      queue(kit.consumer(prefetchOf(config, kit)), retries, queueOptions(config, kit)),
+    const { save: isSaving } = config.queue;
+    const chosen = from(
+      queue(
+        kit.consumer(prefetchOf(config, kit)),
+        isSaving ? untouched(retries) : retries,
+        queueOptions(config, kit),
+      ),
       // Records are shown in the order in which they came.
       { ...paceOf(config, kit), lanes: 1 },
       kit.logger,
     )
       .to(admitReport())
-      .to(chooseReport({ rules: config.rules, acceptUnmatch: config.selection.acceptUnmatch }))
+      .to(chooseReport({ rules: config.rules, acceptUnmatch: config.selection.acceptUnmatch }));
+    const shown = chosen
       .to(
         pickReport({
           codes: config.reporting.code,
@@ -51,7 +56,8 @@ export const log: Component = {
       acknowledge(),
     ];
     const waiting = async (): Promise<number> => (await retries.size()).waiting;
-    return withPulse((pulse) => shown.settling(pulse, ...last), config, kit, waiting);
+    const { settling } = isSaving ? chosen.to(save(kit.saveFile(), kit.logger)) : shown;
+    return withPulse((pulse) => settling(pulse, ...last), config, kit, waiting);
   },
 };
 

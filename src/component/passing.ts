@@ -30,8 +30,6 @@ import { refuseLaterFormat } from './refuse.js';
 /** What those that move no files cannot do, and what changes nothing in them. */
 export const passingOptions = {
   refused: {
-    restore: 'restoring messages from a file is not available yet',
-    save_file: 'saving messages to a file is not available yet',
     vip: 'waiting for an address is not available yet',
     inline: 'content inside of messages needs v03, which is only read',
     inline_encoding: 'content inside of messages needs v03, which is only read',

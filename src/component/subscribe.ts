@@ -9,13 +9,13 @@ import { ending, headersOf, identityOf, paceOf, prefetchOf, queueOptions } from 
 import { chosen, inert, installed, notYet } from './downloading.js';
 import { passedOn } from './passing.js';
 import { refuseLaterFormat } from './refuse.js';
+import { saving } from './saving.js';
 
 export const subscribe: Component = {
   name: 'subscribe',
   summary: 'fetch announced files into a tree of your own',
   refused: {
     ...notYet,
-    save: 'saving messages to a file is not available yet',
     source_from_exchange: 'only a pump may decide who the source is',
   },
   withoutEffect: inert,
@@ -24,6 +24,7 @@ export const subscribe: Component = {
     const { dryRun, simulate } = config.running;
     const posts = config.posting.postBroker.length > 0;
     if (posts) refuseLaterFormat(config);
+    if (config.queue.save) return saving(config, kit);
     const admitted = from(
       queue(kit.consumer(prefetchOf(config, kit)), kit.store.retries, queueOptions(config, kit)),
       paceOf(config, kit),

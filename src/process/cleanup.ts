@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { openTopology } from '../broker/topology.js';
 import type { Config } from '../config/config.js';
 import { FatalError, RetryableError } from '../errors.js';
@@ -7,6 +8,8 @@ import { exchangesOf, isStandardExchange } from './exchanges.js';
 import { knownQueueName } from './queue-name.js';
 import { ownQueues, queueNameFiles } from './queue-plan.js';
 import { askStatus } from './reach.js';
+import { saveStem } from './saved.js';
+import { savedFiles } from '../store/saved.js';
 import { waitingIn } from './spools.js';
 import type { Outfit } from './surroundings.js';
 
@@ -69,6 +72,8 @@ export async function cleanUp(
   }
   const waiting = await waitingIn(plan.state);
   if (waiting > 0) await tell(`${waiting} posts that waited in the spool are dropped, not posted`);
+  const saved = savedFiles(saveStem(config, plan.state)).filter(({ path }) => dirname(path) === plan.state);
+  for (const { path } of saved) await tell(`messages saved in ${path} are dropped`);
   await rm(plan.state, { recursive: true, force: true });
   await tell(`state ${plan.state} removed`);
 }

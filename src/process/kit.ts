@@ -22,6 +22,7 @@ import { bindingsFile } from './bindings-file.js';
 import { type Poster, openPoster } from './poster.js';
 import { type Brokers, openBrokers, reportRoute } from './brokers.js';
 import { type DoorCounts, createDoor } from './door.js';
+import { openSaved } from './saved.js';
 import { bindingsPath, ownQueue, planQueue, refuseSplitInFront } from './queue-plan.js';
 
 /** Milliseconds for removing the queue of a dry run. */
@@ -143,7 +144,8 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     brokers.consumer(required(plan, 'broker'), { prefetch, remembered }),
   );
   const door = createDoor();
-  const counted = once((prefetch: number) => door.consumer(consumer.get(prefetch)));
+  const saved = openSaved(config, around, rehearsal);
+  const counted = once((prefetch: number) => door.consumer(saved.first(consumer.get(prefetch))));
   const wantsReports = config.reporting.reportBack && consumed !== undefined && !rehearsal;
   const remembered = rehearsal ? undefined : bindingsFile(bindingsPath(own, around));
 
@@ -157,6 +159,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     postHost: posted?.host ?? nameOf(consumed),
     postName: nameOf(posted ?? consumed),
     consumer: counted.get,
+    saveFile: saved.file,
     publisher: () => (rehearsal ? rehearse(around.write) : (poster?.publisher ?? brokers.publisher())),
     reporter: wantsReports
       ? {

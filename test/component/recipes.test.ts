@@ -19,6 +19,7 @@ import { encodeAnnouncement, encodeReport } from '../../src/message/v02.js';
 import type { Plugin } from '../../src/plugin/plugin.js';
 import type { Plugins } from '../../src/plugin/plugins.js';
 import { createFailures } from '../../src/process/failures.js';
+import { openSaveFile } from '../../src/store/saved.js';
 import type { Store } from '../../src/store/store.js';
 import { openTransports } from '../../src/transport/registry.js';
 import { scratch } from '../file/scratch.js';
@@ -128,6 +129,7 @@ const kitOf = (messages: readonly Message[], more: Partial<Kit> = {}): Kit => ({
   postHost: 'posting',
   postName: 'posting',
   consumer: () => consumerOf(messages),
+  saveFile: () => openSaveFile(join(directory, 'c_00.save')),
   publisher: () => publisher('announce'),
   reporter: { publisher: publisher('record'), route: async () => ({ exchange: 'xs_ann', dialect: 'log' }) },
   store,
@@ -293,6 +295,13 @@ describe('subscribe', () => {
     };
     await most({ on_post: ask });
     expect(together).toBe(2);
+  });
+
+  it('with save only keeps what it accepts, and what has come before stays in the retry list', async () => {
+    await run(text(`save on\n${posting}`), [announced()]);
+    expect(trace).toEqual(['watch', 'ack']);
+    expect(readFileSync(join(directory, 'c_00.save'), 'utf8')).toMatch(/^\["v02\.post",\{.*\}\]\n$/);
+    expect(existsSync(join(directory, 'tree/source'))).toBe(false);
   });
 
   it('sends no records where they are switched off', async () => {

@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { brokerOf } from '../servers/programs.js';
 import { type TestHost, eventually, testHost } from '../servers/rabbitmq.js';
@@ -63,8 +66,8 @@ describe('sr_shovel', () => {
       came.map(({ fields, content, properties }) => [
         fields.routingKey,
         content.toString(),
-        properties.headers,
-        properties.deliveryMode,
+        properties.headers as unknown,
+        properties.deliveryMode as unknown,
       ]),
     ).toEqual([['v02.post.copies.a%20b', body, headers, 2]]);
   });
@@ -108,6 +111,65 @@ describe('sr_shovel', () => {
     out.push(...(await passed()));
     expect(sorted([...new Set(out)])).toEqual(paths);
     expect(out.length - paths.length).toBeLessThanOrEqual(kills * 20);
+  });
+
+  it('saves and restores, killed at any moment of either: nothing is missing, and little comes twice', async () => {
+    const { home, broker, announce, passed, host } = scene;
+    const PREFETCH = 20;
+    /** Besides, some of the retry list may be in hand at once. */
+    const IN_HAND = PREFETCH + 10;
+    const usual = [
+      `broker ${broker}`,
+      'exchange xin',
+      'post_exchange xout',
+      `post_broker ${broker}`,
+      'report_back off',
+      'loglevel error',
+      `prefetch ${PREFETCH}`,
+    ];
+    const queue = `q_${scene.feeder.name}.sr_shovel.s`;
+    const stateFile = join(home.state, 'shovel', 's', 'sr_shovel_s_00.save');
+    const lines = async (): Promise<number> =>
+      existsSync(stateFile) ? (await readFile(stateFile, 'utf8')).split('\n').length - 1 : 0;
+    await home.configure('shovel', 's', [...usual, 'save on']);
+    await run('setup', 's');
+    const paths = pathsOf(600);
+    await announce(1, paths);
+    let kills = 0;
+    for (let saved = 0; saved < 300; kills += 1) {
+      const shovel = home.start('sr_shovel', ['foreground', 's']);
+      await eventually('more are saved', async () => (await lines()) > saved, 30_000);
+      shovel.kill('SIGKILL');
+      await shovel.ended;
+      saved = (await lines()) + 60;
+    }
+    await run('--once', 'foreground', 's');
+    expect(await host.depth(queue)).toBe(0);
+    expect(await passed()).toEqual([]);
+    expect(await lines()).toBeGreaterThanOrEqual(paths.length);
+
+    await home.configure('shovel', 's', [...usual, 'restore on', 'post_rate_limit 400']);
+    const out: string[] = [];
+    for (let round = 0; existsSync(stateFile) && round < 4; round += 1) {
+      const shovel = home.start('sr_shovel', ['foreground', 's']);
+      const before = out.length;
+      await eventually(
+        'some are restored',
+        async () => {
+          out.push(...(await passed()));
+          return out.length > before + 100 || !existsSync(stateFile);
+        },
+        30_000,
+      );
+      shovel.kill('SIGKILL');
+      await shovel.ended;
+      kills += 1;
+    }
+    await run('--once', 'foreground', 's');
+    out.push(...(await passed()));
+    expect(sorted([...new Set(out)])).toEqual(paths);
+    expect(out.length - paths.length).toBeLessThanOrEqual(kills * IN_HAND);
+    expect(existsSync(stateFile)).toBe(false);
   });
 
   it('refuses to post to what it reads, also when nobody wrote that', async () => {

@@ -19,6 +19,8 @@ const own: Readonly<Record<Name, Readonly<Record<string, Case>>>> = {
 /** The cases of a program: its own, and of the shared ones those whose option it has. */
 export function casesOf(name: Name): Readonly<Record<string, Case>> {
   const rows = new Set<string>(rowsOf(name).map((row) => row.name));
+  // Refused while the configuration is read.
+  if (name === 'winnow' || name === 'sarra') rows.delete('save');
   return {
     ...Object.fromEntries(Object.entries(shared).filter(([option]) => rows.has(option))),
     ...own[name],

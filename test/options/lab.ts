@@ -15,6 +15,7 @@ import { readConfig } from '../../src/config/read.js';
 import { createFailures } from '../../src/process/failures.js';
 import { openKit } from '../../src/process/kit.js';
 import { refuseUnavailable } from '../../src/process/run.js';
+import { openSaved } from '../../src/process/saved.js';
 import { createTally, type Tally } from '../../src/process/tally.js';
 import { textLogger } from '../../src/process/log.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
@@ -226,7 +227,10 @@ async function work(config: Config, given: Given, places: Places): Promise<Ran> 
   try {
     const flow = component.build(config, {
       ...kit,
-      consumer: () => messages.consumer,
+      consumer: () =>
+        openSaved(config, { state: places.state, instance: 0, logger, write: kit.write }, false).first(
+          messages.consumer,
+        ),
       publisher: () =>
         config.running.dryRun || config.running.simulate ? kit.publisher() : collector(posts),
       reporter: kit.reporter && { publisher: collector(records), route: async () => routeOf(config) },

@@ -125,6 +125,29 @@ export const shared: Readonly<Record<string, Case>> = {
     await onOneItem(lab, name, ['plugin both.mjs']);
     expect(traces(file)).toEqual(['on_start', 'on_stop']);
   },
+  save: async (lab, name) => {
+    const file = join(lab.state, `sr_${name}_c_00.save`);
+    expect((await onOneItem(lab, name, ['save on'])).tally.files).toBe(1);
+    expect(readFileSync(file, 'utf8').split('\n')).toHaveLength(2);
+    expect(() => lab.read(name, ['save on', 'restore on'])).toThrow(
+      /restore: what is restored would be saved again/,
+    );
+    const ran = await lab.run(name, ['restore on'], {});
+    expect([ran.tally.files, existsSync(file)]).toEqual([1, false]);
+  },
+  restore: async (lab, name) => {
+    const file = join(lab.state, `sr_${name}_c_00.save`);
+    writeFileSync(file, savedLine(lab, name));
+    expect((await lab.run(name, [], {})).tally.files).toBe(0);
+    expect((await lab.run(name, ['restore on'], {})).tally.files).toBe(1);
+    expect(existsSync(file)).toBe(false);
+  },
+  save_file: async (lab, name) => {
+    const stem = join(lab.directory, 'kept');
+    writeFileSync(`${stem}_00.save`, savedLine(lab, name));
+    expect((await lab.run(name, ['restore on', `save_file ${stem}`], {})).tally.files).toBe(1);
+    expect(existsSync(`${stem}_00.save`)).toBe(false);
+  },
   tls_rigour: tlsRigour,
   broker: async (lab, name) => {
     const lines = ['broker amqp://bob@other.example.org/,amqp://bob@third.example.org/'];
@@ -134,6 +157,12 @@ export const shared: Readonly<Record<string, Case>> = {
     expect(showConfig(config).join('\n')).toMatch(/^(post_)?broker amqp:\/\/bob@other\.example\.org\/,/m);
   },
 };
+
+/** A message as version 2 saves it. */
+function savedLine(lab: Lab, name: Name): string {
+  const { topic = 'v02.post', headers, body } = name === 'report' ? record('/a/b') : lab.announced('a/b');
+  return `${JSON.stringify([topic, headers, body])}\n`;
+}
 
 /** What plugins left in a file, line by line. */
 export const traces = (file: string): readonly string[] =>

@@ -12,7 +12,7 @@ import { translateDialect } from './dialect.js';
 import { refuseLoop, refuseSplits } from './exchanges.js';
 import type { Settings } from './settings.js';
 import { commandLineOrigin } from './command-line.js';
-import { fatalAt, placementNow, valueOf } from './settings.js';
+import { fatalAt, originOf, placementNow, valueOf } from './settings.js';
 
 /** Derives what is left, checks that nothing is missing, and freezes. */
 export function finish(settings: Settings): Config {
@@ -24,6 +24,12 @@ export function finish(settings: Settings): Config {
   const queueName = queueNameOf(settings, stateName);
   requireComplete(settings, bindings.length > 0);
   refuseSplits(settings);
+  if (valueOf(settings, 'save') && valueOf(settings, 'restore'))
+    throw fatalAt(
+      originOf(settings, 'restore'),
+      'restore',
+      'what is restored would be saved again. Remove this line, or save on',
+    );
   refuseLoop(settings, bindings);
   const headers = headerChanges(settings);
   const config: Config = {

@@ -7,6 +7,7 @@ import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
 import type { Report } from '../../message/report.js';
 import { encodeReport } from '../../message/v02.js';
+import { savedCode } from '../save.js';
 import { aboutOf } from './about.js';
 
 export interface ReportRoute {
@@ -89,6 +90,7 @@ export function report(
 function endOf(outcome: Outcome): { code: number; text: string } | undefined {
   switch (outcome.kind) {
     case 'done':
+      if (outcome.code === savedCode) return undefined;
       return { code: outcome.code, text: outcome.text };
     case 'refused':
       return { code: outcome.error.code, text: outcome.error.message };

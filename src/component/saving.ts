@@ -1,0 +1,36 @@
+import type { Config } from '../config/config.js';
+import { from } from '../flow/line.js';
+import type { Flow } from '../flow/recipe.js';
+import { queue } from '../intake/queue.js';
+import { admit } from '../stage/admit.js';
+import { save } from '../stage/save.js';
+import { select } from '../stage/select.js';
+import type { RetryList } from '../store/store.js';
+import type { Kit } from './component.js';
+import {
+  ending,
+  headersOf,
+  identityOf,
+  paceOf,
+  prefetchOf,
+  queueOptions,
+  selectOptions,
+} from './consuming.js';
+
+/** The retry list, which waits meanwhile. */
+export const untouched = (retries: RetryList): RetryList => ({
+  ...retries,
+  take: async () => [],
+  size: async () => ({ waiting: 0, nextDue: undefined, oldest: undefined }),
+});
+
+/** The recipe of `save`: what the rules accept is kept in a file, and nothing else is done about it. */
+export function saving(config: Config, kit: Kit): Flow {
+  const consumer = kit.consumer(prefetchOf(config, kit));
+  const intake = queue(consumer, untouched(kit.store.retries), queueOptions(config, kit));
+  const saved = from(intake, paceOf(config, kit), kit.logger)
+    .to(admit(identityOf(config, kit), headersOf(config), kit.logger))
+    .to(select(selectOptions(config)))
+    .to(save(kit.saveFile(), kit.logger));
+  return ending(saved.settling, config, kit);
+}
