@@ -13,7 +13,7 @@ import { acknowledge } from '../stage/settle/acknowledge.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { retryLater } from '../stage/settle/retry-later.js';
 import type { Component } from './component.js';
-import { paceOf, queueOptions, withPulse } from './consuming.js';
+import { paceOf, prefetchOf, queueOptions, withPulse } from './consuming.js';
 import { untouched } from './saving.js';
 
 export const log: Component = {
