@@ -80,7 +80,7 @@ export function decodeSaved(line: string): SavedMessage | undefined {
     return undefined;
   }
   if (!Array.isArray(read)) return undefined;
-  const [topic, headers, body, more]: readonly unknown[] = read;
+  const [topic, headers, body, more] = read as readonly unknown[];
   if (typeof topic !== 'string' || typeof body !== 'string' || !isRecord(headers)) return undefined;
   const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
   const texts = Object.entries(headers).flatMap(([name, value]): [string, string][] => {

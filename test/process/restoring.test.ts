@@ -57,9 +57,9 @@ async function take(consumer: Consumer, count: number): Promise<{ readonly taken
   const taken: Delivery[] = [];
   const iterator = consumer[Symbol.asyncIterator]();
   while (taken.length < count) {
-    const { value, done } = await iterator.next();
-    if (done === true) break;
-    taken.push(value);
+    const next = await iterator.next();
+    if (next.done === true) break;
+    taken.push(next.value);
   }
   return { taken };
 }
