@@ -2,7 +2,14 @@ import { type ListedConfiguration, listConfigurations } from '../config/director
 import { FatalError } from '../errors.js';
 import { type Located, locate } from '../process/locate.js';
 import { baseDirectories } from '../process/order.js';
+import { makeStanding } from '../process/standing.js';
 import { type Call, orderOf } from './action.js';
+
+/** The same for what is to be run: those that route records need no file, and get one where they have none. */
+export function chosenToRun(call: Call): readonly string[] {
+  makeStanding(call.facts.name, call.program, call.host);
+  return chosenNames(call);
+}
 
 /** The configurations that are named, else every one of the component that is not disabled. */
 export function chosenNames(call: Call): readonly string[] {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { createFailures } from '../process/failures.js';
 import type { Config } from '../config/config.js';
 import { makeDirectories } from '../config/directories.js';
+import { isRouter } from '../config/option.js';
 import { FatalError } from '../errors.js';
 import type { Log, Logger } from '../logger.js';
 import { type Finish, runForeground } from '../process/foreground.js';
@@ -15,6 +16,7 @@ import { endText, keepingText, spoolText } from '../process/summary.js';
 import { type Outfit, outfitOf, sayWarnings } from '../process/surroundings.js';
 import { type Counting, createTally } from '../process/tally.js';
 import { type Call, type Progress, type Run, orderOf } from './action.js';
+import { chosenToRun } from './chosen.js';
 import { logTo } from './log-to.js';
 import { readPaths } from './paths.js';
 
@@ -38,9 +40,12 @@ interface Ready {
  */
 export const foreground: Run = async (call) => {
   const { configuration, rest } = call.given;
-  const isAlone = rest.length === 0;
+  const names = isRouter(call.facts.name) ? chosenToRun(call) : [configuration, ...rest];
+  if (names.length === 0)
+    throw new FatalError(`there are no configurations; see ${call.program} list`, { exitCode: 2 });
+  const isAlone = names.length === 1;
   const ready: Ready[] = [];
-  for (const name of [configuration, ...rest]) ready.push(await prepare(call, name, isAlone));
+  for (const name of names) ready.push(await prepare(call, name, isAlone));
   refuseTwice(ready);
   const [first] = ready;
   if (first?.config.posting.drain === true) return drain(call, first.config, first.logger);

@@ -2,13 +2,13 @@ import { placesOf, readOrder } from '../process/order.js';
 import { askReload } from '../process/reach.js';
 import { refuseUnavailable, requireComponent } from '../process/run.js';
 import { type Call, type Run, orderOf } from './action.js';
-import { chosenNames, forEach } from './chosen.js';
+import { chosenToRun, forEach } from './chosen.js';
 import { startOne } from './start.js';
 import { stopOne } from './stop.js';
 
 /** Stops and starts. A configuration that is wrong now is found before anything is stopped. */
 export const restart: Run = async (call) =>
-  forEach(call, chosenNames(call), async (name) => {
+  forEach(call, chosenToRun(call), async (name) => {
     const config = readOrder(orderOf(call, name), call.host);
     refuseUnavailable(config, requireComponent(config));
     const code = await stopOne(call, name);
@@ -16,7 +16,7 @@ export const restart: Run = async (call) =>
   });
 
 /** Has running daemons take their configuration as it is now, one instance after the other; starts the others. */
-export const reload: Run = async (call) => forEach(call, chosenNames(call), (name) => reloadOne(call, name));
+export const reload: Run = async (call) => forEach(call, chosenToRun(call), (name) => reloadOne(call, name));
 
 async function reloadOne(call: Call, name: string): Promise<number> {
   const { host, terminal, program } = call;

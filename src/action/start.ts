@@ -12,13 +12,13 @@ import { askStart, askStatus } from '../process/reach.js';
 import { refuseUnavailable, requireComponent } from '../process/run.js';
 import type { InstanceStatus } from '../process/status.js';
 import { type Call, type Run, orderOf } from './action.js';
-import { chosenNames, forEach } from './chosen.js';
+import { chosenToRun, forEach } from './chosen.js';
 
 /** Compiled beside this folder; given as a path because it is started, not imported. */
 const ENTRY = fileURLToPath(new URL('../cli/daemon.js', import.meta.url));
 
 /** Starts daemons; one that runs already is left, but for instances of it that had given up. */
-export const start: Run = async (call) => forEach(call, chosenNames(call), (name) => startOne(call, name));
+export const start: Run = async (call) => forEach(call, chosenToRun(call), (name) => startOne(call, name));
 
 export async function startOne(call: Call, name: string): Promise<number> {
   const { host, terminal, program } = call;

@@ -67,6 +67,16 @@ const table: Readonly<Record<string, readonly Example[]>> = {
     { what: 'Make the users that admin.conf declares', command: 'sr_audit --users foreground' },
     { what: 'Look every five minutes, and remove what belongs to nobody', command: 'sr_audit start pump' },
   ],
+  sr_2xlog: [
+    { what: 'Collect records for good', command: 'sr_2xlog start && sr_2xlog status' },
+    { what: 'Take in the users that admin.conf declares now', command: 'sr_2xlog reload' },
+  ],
+  sr_log2source: [
+    { what: 'Bring records to sources for good', command: 'sr_log2source start && sr_log2source status' },
+  ],
+  sr_log2clusters: [
+    { what: 'Send records to other pumps for good', command: 'sr_log2clusters start && sr_log2clusters status' },
+  ],
   sr_log: [
     {
       what: 'Who has got what I announced?',

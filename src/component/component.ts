@@ -44,6 +44,8 @@ export interface Kit {
   /** Where this process saves messages. */
   readonly saveFile: () => SaveFile;
   readonly publisher: () => Publisher;
+  /** The first of these exchanges that is there on the broker that we post to; the first of all where none is. */
+  readonly existing: (exchanges: readonly string[], stop: AbortSignal) => string | Promise<string>;
   /** Undefined when records are switched off. */
   readonly reporter: Reporter | undefined;
   readonly store: Store;

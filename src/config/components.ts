@@ -54,6 +54,15 @@ const walker = {
   forced: { instances: '1' },
 } as const satisfies Partial<ComponentFacts>;
 
+/** They read records on the pump itself, and pass them on as they are. */
+const router = {
+  ...base,
+  posts: 'always',
+  required: ['broker'],
+  // Nothing but a broker is waited for.
+  presets: { prefetch: '100' },
+} as const satisfies Partial<ComponentFacts>;
+
 /** Values before any file is read. An absent one is the default of the option's row. */
 export const components: Readonly<Record<ComponentName, ComponentFacts>> = {
   post: { ...walker, name: 'post', program: 'sr_post', takesPaths: true },
@@ -123,6 +132,16 @@ export const components: Readonly<Record<ComponentName, ComponentFacts>> = {
     required: ['broker'],
     presets: { topic_prefix: 'v02.report' },
     forced: { notify_only: 'on', instances: '1', report_back: 'off' },
+  },
+  '2xlog': { ...router, name: '2xlog', program: 'sr_2xlog' },
+  log2source: { ...router, name: 'log2source', program: 'sr_log2source' },
+  log2clusters: {
+    ...router,
+    name: 'log2clusters',
+    program: 'sr_log2clusters',
+    required: ['broker', 'post_broker', 'post_exchange'],
+    // It is another pump's.
+    presets: { ...router.presets, declare_exchange: 'off' },
   },
   poll: {
     ...walker,

@@ -13,6 +13,9 @@ export type ComponentName =
   | 'shovel'
   | 'winnow'
   | 'report'
+  | '2xlog'
+  | 'log2source'
+  | 'log2clusters'
   | 'poll'
   | 'audit'
   | 'cpump'
@@ -111,6 +114,9 @@ export const camelCase = (name: string): string =>
   name.replace(/_([a-zA-Z0-9])/g, (_all, letter: string) => letter.toUpperCase());
 
 /* Columns "used by" of the table. */
+/** Those that route delivery records. */
+export const routers = ['2xlog', 'log2source', 'log2clusters'] as const satisfies readonly ComponentName[];
+export const isRouter = (name: ComponentName): boolean => routers.some((one) => one === name);
 export const everywhere: readonly ComponentName[] = [
   'post',
   'watch',
@@ -124,6 +130,7 @@ export const everywhere: readonly ComponentName[] = [
   'audit',
   'cpump',
   'cpost',
+  ...routers,
 ];
 export const consumers: readonly ComponentName[] = [
   'subscribe',
@@ -133,15 +140,21 @@ export const consumers: readonly ComponentName[] = [
   'winnow',
   'report',
   'cpump',
+  ...routers,
 ];
+const ofRecords: ReadonlySet<ComponentName> = new Set(['report', ...routers]);
+/** Consumers that do with messages what a configuration says. */
+export const readers: readonly ComponentName[] = consumers.filter(
+  (name) => name === 'report' || !ofRecords.has(name),
+);
 /** Consumers of announcements: those of delivery records are left out. */
-export const receivers: readonly ComponentName[] = consumers.filter((name) => name !== 'report');
+export const receivers: readonly ComponentName[] = consumers.filter((name) => !ofRecords.has(name));
 export const downloaders: readonly ComponentName[] = ['subscribe', 'sarra'];
 export const movers: readonly ComponentName[] = ['subscribe', 'sarra', 'sender'];
 export const walkers: readonly ComponentName[] = ['post', 'watch', 'cpost'];
 export const announcers: readonly ComponentName[] = [...walkers, 'poll'];
 /** Everything that has to do with announcements, and with what they announce. */
-export const carriers: readonly ComponentName[] = everywhere.filter((name) => name !== 'report');
+export const carriers: readonly ComponentName[] = everywhere.filter((name) => !ofRecords.has(name));
 /** Everything that may run on its own, with a log of its own: what posts and ends does not. */
 export const daemons: readonly ComponentName[] = everywhere.filter((name) => name !== 'post');
 /** Everything that posts. */

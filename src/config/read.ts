@@ -8,6 +8,7 @@ import { components } from './components.js';
 import type { ComponentName } from './option.js';
 import { findOption } from './options/index.js';
 import { absolute, applyDirective } from './reading/apply.js';
+import { clusterFile, readClusterLines } from './reading/cluster-lines.js';
 import { finish } from './reading/finish.js';
 import { applyCommandLine } from './reading/command-line.js';
 import { configurationName, findIncludes, identityOf, isUrl, locateConfiguration } from './reading/locate.js';
@@ -62,8 +63,9 @@ export function readConfig(request: ReadRequest): Config {
   });
   const reader: Reader = { settings, places, open: [], included: 0 };
   for (const general of ['default.conf', 'admin.conf', `${request.component}.conf`])
-    readFile(reader, join(configuration, general), 'general', true);
+    if (general !== clusterFile) readFile(reader, join(configuration, general), 'general', true);
   readUsers(settings, join(configuration, 'users.conf'));
+  if (request.component === 'log2clusters') readClusterLine(reader, join(configuration, clusterFile));
   if (file !== undefined) readFile(reader, file, 'file', false);
   applyCommandLine(settings, request.options ?? [], (directive) => take(reader, directive, 'command line'));
   const paths = request.paths ?? [];
@@ -154,6 +156,16 @@ function include(reader: Reader, directive: Directive, layer: Layer): void {
       );
     readFile(reader, file, layer === 'general' ? 'general' : 'file', false);
   }
+}
+
+/** The line that is about the cluster by whose name the configuration goes. What the configuration says wins. */
+function readClusterLine(reader: Reader, file: string): void {
+  const lines = readClusterLines(contentOf(file, true) ?? '', file);
+  const line = lines.find(({ cluster }) => cluster === reader.settings.name);
+  if (line === undefined) return;
+  const { broker, exchange, origin } = line;
+  take(reader, { keyword: 'post_broker', words: [broker], origin }, 'file');
+  take(reader, { keyword: 'post_exchange', words: [exchange], origin }, 'file');
 }
 
 /** `user role...` lines of 2016. */

@@ -33,6 +33,11 @@ export interface Retried {
   readonly superseded: boolean;
   /** What the operator said when it was dropped: to be ended, not tried. */
   readonly dropped?: string | undefined;
+  /* The message as it came. */
+  readonly topic: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly contentType: string | undefined;
 }
 
 /** Data standing under a private name beside its target. */

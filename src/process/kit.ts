@@ -21,6 +21,7 @@ import { openTransports } from '../transport/registry.js';
 import { bindingsFile } from './bindings-file.js';
 import { type Poster, openPoster } from './poster.js';
 import { type Brokers, openBrokers, reportRoute } from './brokers.js';
+import { existingExchange } from './existing.js';
 import { type DoorCounts, createDoor } from './door.js';
 import { openSaved } from './saved.js';
 import { bindingsPath, ownQueue, planQueue, refuseSplitInFront } from './queue-plan.js';
@@ -161,6 +162,9 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     consumer: counted.get,
     saveFile: saved.file,
     publisher: () => (rehearsal ? rehearse(around.write) : (poster?.publisher ?? brokers.publisher())),
+    existing: existingExchange((name, signal) =>
+      openTopology(brokers.posting()).exchangeExists(name, signal),
+    ),
     reporter: wantsReports
       ? {
           publisher: lazily(brokers.reporter),

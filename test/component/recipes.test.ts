@@ -131,6 +131,7 @@ const kitOf = (messages: readonly Message[], more: Partial<Kit> = {}): Kit => ({
   consumer: () => consumerOf(messages),
   saveFile: () => openSaveFile(join(directory, 'c_00.save')),
   publisher: () => publisher('announce'),
+  existing: ([first = '']) => first,
   reporter: { publisher: publisher('record'), route: async () => ({ exchange: 'xs_ann', dialect: 'log' }) },
   store,
   transports: () =>
@@ -432,6 +433,9 @@ it('has a name and a summary for every program', () => {
     'winnow',
     'shovel',
     'report',
+    '2xlog',
+    'log2source',
+    'log2clusters',
   ]);
   for (const { summary } of components) expect(summary).not.toBe('');
 });

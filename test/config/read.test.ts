@@ -246,7 +246,12 @@ describe('bindings', () => {
   it('of reports take both spellings where nobody says', () => {
     const pairs = (text: string): string[] =>
       read('report', text).bindings.map(({ exchange, key, optional }) => `${exchange} ${key} ${optional}`);
-    expect(pairs(broker)).toEqual(['xl_ann v02.log.# true', 'xr_ann v02.report.# true']);
+    expect(pairs(broker)).toEqual([
+      'xl_ann v02.log.# true',
+      'xl_ann v02.report.# true',
+      'xr_ann v02.log.# true',
+      'xr_ann v02.report.# true',
+    ]);
     expect(pairs(`${broker}feeder amqp://ann@h/\nreport_dialect log\n`)).toEqual(['xlog v02.log.# false']);
     expect(pairs(`${broker}exchange xl_ann\n`)).toEqual(['xl_ann v02.log.# false']);
   });

@@ -47,6 +47,8 @@ export const reportCases: Readonly<Record<string, Case>> = {
       ['report_dialect auto'],
       [
         ['xl_ann', 'v02.log.#'],
+        ['xl_ann', 'v02.report.#'],
+        ['xr_ann', 'v02.log.#'],
         ['xr_ann', 'v02.report.#'],
       ],
     );

@@ -102,6 +102,10 @@ export const retried = (more: Partial<NonNullable<Taken['retry']>> = {}): NonNul
   reason: 'a reason',
   expired: false,
   superseded: false,
+  topic: 'v02.post',
+  headers: {},
+  body: '',
+  contentType: undefined,
   ...more,
 });
 

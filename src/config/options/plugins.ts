@@ -1,5 +1,5 @@
 import type { ComponentName, OptionRow } from '../option.js';
-import { consumers, downloaders, everywhere, group, movers, option, posters } from '../option.js';
+import { downloaders, everywhere, group, movers, option, posters, readers } from '../option.js';
 import { pluginNames } from '../special-values.js';
 
 const hook = (
@@ -13,12 +13,12 @@ const hook = (
 /** Entry points of plugins; each holds names in the order they run, `None` empties it. */
 export const plugins = group({
   plugin: hook('Plugin with several entry points.'),
-  on_message: hook('Before any transfer; may change or drop the message.', [], ['on_msg'], consumers),
+  on_message: hook('Before any transfer; may change or drop the message.', [], ['on_msg'], readers),
   on_data: hook('Each buffer of a transfer.', [], [], movers),
   on_part: hook('Data on disk under a private name: validation.', [], [], movers),
   on_file: hook('A complete file under its final name.', ['file_log'], [], movers),
   on_post: hook('Before each post.', ['post_log'], [], posters),
-  on_report: hook('Before each report is sent, or for each report received.', [], [], consumers),
+  on_report: hook('Before each report is sent, or for each report received.', [], [], readers),
   on_heartbeat: hook('Each round of housekeeping.', ['hb_log', 'hb_memory'], ['on_hb']),
   on_line: hook('Each line of a listing.', ['line_mode', 'line_date'], [], ['poll']),
   on_html_page: hook('Each page of a web server listing.', ['html_page'], [], ['poll']),

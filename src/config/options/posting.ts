@@ -23,14 +23,14 @@ export const posting = group({
   post_broker: option({
     type: brokers,
     default: [],
-    components: posters,
+    components: [...posters, 'log2clusters'],
     aliases: ['pb'],
     help: 'Broker to post to, fallbacks after a comma.',
   }),
   post_exchange: option({
     type: optionalText,
     default: undefined,
-    components: posters,
+    components: [...posters, 'log2clusters'],
     aliases: ['pe', 'px'],
     help: 'Exchange to post to.',
   }),

@@ -1,4 +1,4 @@
-import { announcers, consumers, everywhere, group, option, posters } from '../option.js';
+import { announcers, consumers, everywhere, group, option, posters, readers, routers } from '../option.js';
 import { subtopics } from '../special-values.js';
 import { boolean, brokers, count, duration, lifetime, noneOr, oneOf, optionalText, path } from '../values.js';
 
@@ -21,20 +21,20 @@ export const queue = group({
   exchange_suffix: option({
     type: optionalText,
     default: undefined,
-    components: [...consumers, 'cpost'],
+    components: [...readers, 'cpost'],
     aliases: ['exs', 'xs'],
     help: 'Consume from xs_USER_SUFFIX.',
   }),
   exchange_split: option({
     type: boolean,
     default: false,
-    components: consumers,
+    components: readers,
     help: 'Instance k consumes from the exchange with the two digits k-1 appended.',
   }),
   topic_prefix: option({
     type: optionalText,
     default: 'v02.post',
-    components: [...consumers, ...posters],
+    components: [...readers, ...posters],
     aliases: ['tp'],
     help: 'First words of the topics consumed; v03. selects that format.',
   }),
@@ -56,7 +56,7 @@ export const queue = group({
   queue_suffix: option({
     type: optionalText,
     default: undefined,
-    components: consumers,
+    components: readers,
     help: 'Extra element of a generated queue name.',
   }),
   queue_share: option({
@@ -90,7 +90,7 @@ export const queue = group({
   persistent: option({
     type: boolean,
     default: true,
-    components: posters,
+    components: [...posters, ...routers],
     help: 'The broker writes posted messages to disk.',
   }),
   prefetch: option({
@@ -122,7 +122,7 @@ export const queue = group({
   declare_exchange: option({
     type: boolean,
     default: true,
-    components: posters,
+    components: [...posters, 'log2clusters'],
     aliases: ['de', 'dx'],
     help: 'Declare the exchange posted to at start.',
   }),
@@ -176,13 +176,13 @@ export const queue = group({
   save: option({
     type: boolean,
     default: false,
-    components: consumers,
+    components: readers,
     help: 'Write accepted messages to the save file instead of handling them.',
   }),
   restore: option({
     type: boolean,
     default: false,
-    components: consumers,
+    components: readers,
     help: 'Handle the saved messages at start.',
   }),
   restore_to_queue: option({
@@ -195,7 +195,7 @@ export const queue = group({
   save_file: option({
     type: noneOr(path),
     default: undefined,
-    components: consumers,
+    components: readers,
     aliases: ['sf'],
     help: 'Stem of the names of the save files.',
   }),

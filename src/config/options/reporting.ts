@@ -1,4 +1,4 @@
-import { consumers, everywhere, group, option, receivers, walkers } from '../option.js';
+import { consumers, everywhere, group, option, readers, receivers, walkers } from '../option.js';
 import { administrator, codes } from '../special-values.js';
 import { boolean, count, duration, list, listOf, oneOf, optionalText, url } from '../values.js';
 
@@ -10,7 +10,7 @@ export const reporting = group({
   report_back: option({
     type: boolean,
     default: true,
-    components: consumers,
+    components: readers,
     aliases: ['reportback', 'rb'],
     oldSpellings: ['log_back', 'lb'],
     help: 'Send a report about every message to its source.',

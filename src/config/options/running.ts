@@ -1,4 +1,4 @@
-import { carriers, consumers, daemons, downloaders, everywhere, group, option } from '../option.js';
+import { carriers, consumers, daemons, downloaders, everywhere, group, option, readers } from '../option.js';
 import { hostState, level } from '../special-values.js';
 import {
   boolean,
@@ -146,7 +146,7 @@ export const running = group({
   vip: option({
     type: list,
     default: [],
-    components: [...consumers, 'poll', 'audit'],
+    components: [...readers, 'poll', 'audit'],
     help: 'Work only while this host holds one of these addresses.',
   }),
   interface: option({

@@ -1,12 +1,13 @@
 import {
   announcers,
   carriers,
-  consumers,
   downloaders,
   everywhere,
   group,
   option,
+  readers,
   receivers,
+  routers,
 } from '../option.js';
 import { eventList } from '../special-values.js';
 import { boolean, list, oneOf, optionalText, pair } from '../values.js';
@@ -51,14 +52,14 @@ export const selection = group({
   cluster: option({
     type: optionalText,
     default: undefined,
-    components: carriers,
+    components: [...carriers, ...routers],
     aliases: ['cl', 'from_cluster', 'fc'],
     help: 'Name of this pump, the from_cluster header.',
   }),
   cluster_aliases: option({
     type: list,
     default: [],
-    components: ['sarra'],
+    components: ['sarra', ...routers],
     aliases: ['ca'],
     help: 'Other names of this pump.',
   }),
@@ -78,7 +79,7 @@ export const selection = group({
   to: option({
     type: list,
     default: [],
-    components: carriers,
+    components: [...carriers, 'log2clusters'],
     help: 'Pumps the data is meant for, the to_clusters header.',
   }),
   events: option({
@@ -98,7 +99,7 @@ export const selection = group({
   outlet: option({
     type: oneOf('post', 'json', 'url'),
     default: 'post',
-    components: consumers,
+    components: readers,
     help: 'Where accepted messages go; json and url print a line each.',
   }),
 });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Binding, QueueName } from '../config.js';
+import { isRouter } from '../option.js';
 import type { Settings } from './settings.js';
 import { isExplicit, originOf, valueOf, warn } from './settings.js';
 import { brokerUser, runsThePump } from './derive.js';
@@ -18,19 +19,33 @@ interface Pair {
   readonly optional: boolean;
 }
 
+/** The first words of the topics of records, in both dialects. */
+const recordPrefixes = { log: 'v02.log', report: 'v02.report' } as const;
+
+/** Which exchanges records are read from where none is named, and under which topics. */
 function reportPairs(settings: Settings): readonly Pair[] {
+  const { name } = settings.facts;
   const user = brokerUser(settings);
   if (user === undefined) return [];
-  const pump = runsThePump(settings, user);
+  if (name === '2xlog') {
+    // One that is missing is to be made, and is waited for.
+    const users = [...new Set([...settings.sources, ...settings.subscribers])];
+    return users.flatMap((one) => bothDialects({ exchange: `xs_${one}`, optional: false }));
+  }
+  const pump = isRouter(name) || runsThePump(settings, user);
+  const exchanges = {
+    log: pump ? 'xlog' : `xl_${user}`,
+    report: pump ? 'xreport' : `xr_${user}`,
+  };
   const dialect = valueOf(settings, 'report_dialect');
-  const pairs = [
-    { exchange: pump ? 'xlog' : `xl_${user}`, prefix: 'v02.log', dialect: 'log' },
-    { exchange: pump ? 'xreport' : `xr_${user}`, prefix: 'v02.report', dialect: 'report' },
-  ];
-  return pairs
-    .filter((pair) => dialect === 'auto' || pair.dialect === dialect)
-    .map(({ exchange, prefix }) => ({ exchange, prefix, optional: dialect === 'auto' }));
+  if (dialect !== 'auto' && !isRouter(name))
+    return [{ exchange: exchanges[dialect], prefix: recordPrefixes[dialect], optional: false }];
+  // On a pump that has one of the exchanges only, records of both dialects go there.
+  return Object.values(exchanges).flatMap((exchange) => bothDialects({ exchange, optional: true }));
 }
+
+const bothDialects = (pair: Omit<Pair, 'prefix'>): readonly Pair[] =>
+  Object.values(recordPrefixes).map((prefix) => ({ ...pair, prefix }));
 
 /** What the queue is bound to: the subtopics, or everything on the exchange in force at the end. */
 export function collectBindings(settings: Settings): readonly Binding[] {
@@ -48,13 +63,20 @@ export function collectBindings(settings: Settings): readonly Binding[] {
       facts.name === 'report' && !isExplicit(settings, 'topic_prefix') && /^xl(og|_)/.test(exchange);
     return readsLogs ? 'v02.log' : fallback;
   };
+  const router = isRouter(facts.name);
   const found = written.flatMap(({ exchange = final, prefix, subtopic }): Binding[] => {
+    if (exchange !== undefined && router)
+      return bothDialects({ exchange, optional: false }).map((pair) => ({
+        exchange,
+        key: bindingKey(pair.prefix, subtopic),
+        optional: false,
+      }));
     if (exchange !== undefined)
       return [{ exchange, key: bindingKey(prefixFor(exchange, prefix), subtopic), optional: false }];
-    if (facts.name !== 'report') return [];
+    if (facts.name !== 'report' && !router) return [];
     return reportPairs(settings).map((pair) => ({
       exchange: pair.exchange,
-      key: bindingKey(prefix ?? pair.prefix, subtopic),
+      key: bindingKey(router ? pair.prefix : (prefix ?? pair.prefix), subtopic),
       optional: pair.optional,
     }));
   });
@@ -95,7 +117,9 @@ export function queueNameOf(settings: Settings, stateName: string): QueueName | 
       );
     return { kind: 'fixed', name: given };
   }
-  const name = `q_${user}.${facts.program}.${stateName}`;
+  // As earlier versions name it.
+  const way = facts.name === 'log2clusters' ? `.${valueOf(settings, 'post_exchange') ?? ''}` : '';
+  const name = `q_${user}.${facts.program}.${stateName}${way}`;
   if (!facts.generatedQueue) return { kind: 'fixed', name };
   const suffix = valueOf(settings, 'queue_suffix');
   return { kind: 'generated', prefix: suffix === undefined ? name : `${name}.${suffix}` };

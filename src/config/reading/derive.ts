@@ -1,5 +1,6 @@
 import type { Settings } from './settings.js';
 import { derive, fatalAt, isExplicit, originOf, valueOf, warn } from './settings.js';
+import { isRouter } from '../option.js';
 import type { OptionName } from '../options/index.js';
 import { findOption } from '../options/index.js';
 import { hostOf, userOf } from '../url.js';
@@ -43,7 +44,7 @@ function deriveBrokers(settings: Settings): void {
   const { name, posts, consumes } = settings.facts;
   const feeder = valueOf(settings, 'feeder');
   if (
-    (name === 'sender' || name === 'winnow') &&
+    (name === 'sender' || name === 'winnow' || isRouter(name)) &&
     valueOf(settings, 'broker').length === 0 &&
     feeder !== undefined
   )
@@ -53,7 +54,7 @@ function deriveBrokers(settings: Settings): void {
   if (consumes && suffix !== undefined && user !== undefined && !isExplicit(settings, 'exchange'))
     derive(settings, 'exchange', `xs_${user}_${suffix}`);
   if (!consumes || posts !== 'always' || valueOf(settings, 'post_broker').length > 0) return;
-  const fallsBack = name !== 'shovel';
+  const fallsBack = name !== 'shovel' && name !== 'log2clusters';
   const usesFeeder = (name === 'sarra' || name === 'shovel') && feeder !== undefined;
   if (usesFeeder) derive(settings, 'post_broker', [feeder]);
   else if (fallsBack) derive(settings, 'post_broker', valueOf(settings, 'broker'));
@@ -89,8 +90,22 @@ function derivePosting(settings: Settings): void {
     destination !== undefined
   )
     derive(settings, 'post_base_url', [destination]);
-  const host = hostOf(broker);
-  if (!isExplicit(settings, 'to') && host !== undefined) derive(settings, 'to', [host]);
+  if (name === 'log2clusters') refuseUserExchange(settings);
+  if (isExplicit(settings, 'to')) return;
+  const host = name === 'log2clusters' ? settings.name : hostOf(broker);
+  if (host !== undefined) derive(settings, 'to', [host]);
+}
+
+/** What is put into the exchange of an account counts there as what that account did, and is dropped. */
+function refuseUserExchange(settings: Settings): void {
+  const exchange = valueOf(settings, 'post_exchange');
+  if (exchange?.startsWith('xs_') !== true) return;
+  throw fatalAt(
+    originOf(settings, 'post_exchange'),
+    'post_exchange',
+    `${exchange} is the exchange of one account, and only the records of its own deliveries are taken from there. ` +
+      "Write xlog or xreport, and an account that may write there, such as a feeder's",
+  );
 }
 
 /** The prefix that is read, in the format that is written; `topic_prefix` is the older name of those who only post. */

@@ -1,0 +1,21 @@
+import { sourceOfExchange } from '../config/source-of-exchange.js';
+import { aim } from '../stage/aim.js';
+import { attest } from '../stage/attest.js';
+import type { Component } from './component.js';
+import { AGAIN, eitherOf, onward, records, routed } from './routing.js';
+
+export const logCollect: Component = {
+  name: '2xlog',
+  summary: 'collect the delivery records of users, from the exchange of each what it did itself',
+  refused: {},
+  withoutEffect: {},
+  build: (config, kit) => {
+    const { sources, subscribers } = config.declared;
+    const users = new Set([...sources, ...subscribers]);
+    const collected = records(config, kit)
+      .to(attest((exchange) => sourceOfExchange(exchange, users)))
+      .to(aim((_report, dialect) => eitherOf(dialect, 'xlog', 'xreport')))
+      .to(onward(config, kit, { read: true, again: AGAIN }));
+    return routed(collected, config, kit);
+  },
+};
