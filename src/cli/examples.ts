@@ -75,7 +75,10 @@ const table: Readonly<Record<string, readonly Example[]>> = {
     { what: 'Bring records to sources for good', command: 'sr_log2source start && sr_log2source status' },
   ],
   sr_log2clusters: [
-    { what: 'Send records to other pumps for good', command: 'sr_log2clusters start && sr_log2clusters status' },
+    {
+      what: 'Send records to other pumps for good',
+      command: 'sr_log2clusters start && sr_log2clusters status',
+    },
   ],
   sr_log: [
     {

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.js';
+import { isRouter } from '../config/option.js';
 import type { Taken } from '../flow/item.js';
 import type { Flow, Pace } from '../flow/recipe.js';
 import type { Settler } from '../flow/stage.js';
@@ -37,11 +38,12 @@ const PASSED_ON_AT_ONCE = 500;
 
 /** Whether messages go on as fast as the broker takes them: nothing is fetched, printed, slowed down or asked about. */
 const isPassedOn = ({ component, selection, posting }: Config, { plugins, nameScript }: Kit): boolean =>
-  (selection.notifyOnly || component === 'winnow' || component === 'shovel') &&
-  selection.outlet === 'post' &&
-  posting.postRateLimit === 0 &&
-  nameScript === undefined &&
-  askedHooks.every((hook) => isOurs(plugins, hook));
+  isRouter(component) ||
+  ((selection.notifyOnly || component === 'winnow' || component === 'shovel') &&
+    selection.outlet === 'post' &&
+    posting.postRateLimit === 0 &&
+    nameScript === undefined &&
+    askedHooks.every((hook) => isOurs(plugins, hook)));
 
 const askedHooks = ['on_message', 'on_post', 'on_report'] as const;
 

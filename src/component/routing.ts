@@ -14,7 +14,7 @@ import { logOutcome } from '../stage/settle/log-outcome.js';
 import { retryLater } from '../stage/settle/retry-later.js';
 import { tellRefused } from '../stage/settle/tell-refused.js';
 import type { Kit } from './component.js';
-import { paceOf, queueOptions, withPulse } from './consuming.js';
+import { paceOf, prefetchOf, queueOptions, withPulse } from './consuming.js';
 
 /* What those that route delivery records have in common. Nothing is ever recorded about records. */
 
@@ -32,9 +32,8 @@ export const eitherOf = (dialect: Dialect, log: string, report: string): readonl
 /** Records as they come from the queue, as far as the rules take them. */
 export const records = (config: Config, kit: Kit): Line<Taken, Taken & ReceivedReport> =>
   from(
-    queue(kit.consumer(), kit.store.retries, queueOptions(config, kit)),
-    // Nothing is waited for but the broker's word.
-    { ...paceOf(config), lanes: config.queue.prefetch },
+    queue(kit.consumer(prefetchOf(config, kit)), kit.store.retries, queueOptions(config, kit)),
+    paceOf(config, kit),
     kit.logger,
   )
     .to(admitReport())

@@ -59,8 +59,6 @@ const router = {
   ...base,
   posts: 'always',
   required: ['broker'],
-  // Nothing but a broker is waited for.
-  presets: { prefetch: '100' },
 } as const satisfies Partial<ComponentFacts>;
 
 /** Values before any file is read. An absent one is the default of the option's row. */
@@ -141,7 +139,7 @@ export const components: Readonly<Record<ComponentName, ComponentFacts>> = {
     program: 'sr_log2clusters',
     required: ['broker', 'post_broker', 'post_exchange'],
     // It is another pump's.
-    presets: { ...router.presets, declare_exchange: 'off' },
+    presets: { declare_exchange: 'off' },
   },
   poll: {
     ...walker,

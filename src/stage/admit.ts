@@ -79,6 +79,7 @@ function refuseWorn({ retry }: Taken): void {
 export function admitReport(): Stage<Taken, Pick<ReceivedReport, 'report'>> {
   return {
     name: 'admit',
+    isLight: true,
     run: (item) => {
       const { message } = item;
       refuseWorn(item);

@@ -18,6 +18,7 @@ export const aim = (
   to: (report: Report, dialect: Dialect) => readonly string[] | Settled,
 ): Stage<ReceivedReport, Aimed> => ({
   name: 'aim',
+  isLight: true,
   run: (item) => {
     const aims = to(item.report, dialectOf(item));
     return isSettled(aims) ? aims : { aims };

@@ -13,6 +13,7 @@ export type OwnerOf = (exchange: string) => string | undefined;
 export function attest(ownerOf: OwnerOf): Stage<ReceivedReport> {
   return {
     name: 'attest',
+    isLight: true,
     run: ({ exchange, report }) => {
       const owner = ownerOf(exchange);
       if (owner === undefined) throw new PermanentError(403, 'the exchange belongs to no declared user');

@@ -48,6 +48,7 @@ function realPathOf(path: string): string {
 export function chooseReport(options: ChooseOptions): Stage<ReceivedReport> {
   return {
     name: 'choose',
+    isLight: true,
     run: (item) => {
       const { baseUrl, relPath, headers } = item.report.about;
       return answer(matchUrl(baseUrl, relPath, headers.get('sundew_extension')), options);

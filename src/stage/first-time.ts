@@ -19,6 +19,7 @@ export interface Known {
 export function firstTime(seen: Seen): Stage<ReceivedReport, Known> {
   return {
     name: 'first-time',
+    isLight: true,
     run: async ({ report }, stop) => {
       const known = keyOf(report);
       return (await seen.claim(known, KNOWN, stop)) === 'ours'

@@ -1,5 +1,6 @@
+import { pause } from '../broker/backoff.js';
 import { ExchangeUnusable, type Outgoing, type Publisher } from '../broker/broker.js';
-import { messageOf } from '../errors.js';
+import { RetryableError, messageOf } from '../errors.js';
 import type { Result, Taken } from '../flow/item.js';
 import type { Stage } from '../flow/stage.js';
 import type { Logger } from '../logger.js';
@@ -29,20 +30,33 @@ export function forward(
 ): Stage<Taken & Aimed, { readonly result: Result }> {
   const troubles = boundedLog(logger, { level: 'error', most: 1, what: 'tries to pass records on' });
   const unread = boundedLog(logger, { level: 'warning', most: 1, what: 'records that nobody reads' });
+  const gate = { isShut: false, isTried: false };
   const send = async (message: Outgoing, stop: AbortSignal): Promise<{ routed: boolean }> => {
     for (;;) {
+      // While nothing can be written there, one record tries for all.
+      const isTrying = gate.isShut && !gate.isTried;
+      if (isTrying) gate.isTried = true;
       try {
-        return await publisher.publish(message, stop);
+        if (gate.isShut && !isTrying) await pause(options.again ?? 0, stop);
+        else {
+          const sent = await publisher.publish(message, stop);
+          gate.isShut = false;
+          return sent;
+        }
       } catch (thrown) {
         if (!(thrown instanceof ExchangeUnusable) || options.again === undefined) throw thrown;
+        gate.isShut = true;
         troubles.say(`records wait: ${messageOf(thrown)}`);
-        await wait(options.again, stop);
-        if (stop.aborted) throw thrown;
+        await pause(options.again, stop);
+      } finally {
+        if (isTrying) gate.isTried = false;
       }
+      if (stop.aborted) throw new RetryableError('stopped while the exchange could not be written to');
     }
   };
   return {
     name: 'forward',
+    isLight: true,
     stop: async () => {
       await troubles.flush();
       await unread.flush();
@@ -86,15 +100,3 @@ function sentHeaders(table: Readonly<Record<string, unknown>>): Record<string, s
     if (value.length > HEADER_LIMIT || Buffer.byteLength(value) > HEADER_LIMIT) delete headers[name];
   return headers;
 }
-
-/** Ends early when `stop` is aborted. */
-const wait = (milliseconds: number, stop: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      stop.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    stop.addEventListener('abort', end, { once: true });
-  });

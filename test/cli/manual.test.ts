@@ -22,10 +22,13 @@ const plainText = (page: string): string =>
 it('there is a page for each program, for both formats, and for configurations', () => {
   expect(manualPages()).toEqual([
     'sr.1',
+    'sr_2xlog.1',
     'sr_audit.1',
     'sr_config.7',
     'sr_log.1',
     'sr_log.7',
+    'sr_log2clusters.1',
+    'sr_log2source.1',
     'sr_post.1',
     'sr_post.7',
     'sr_sarra.1',
@@ -47,29 +50,37 @@ describe.each(manualPages())('%s', (page) => {
   });
 
   it('refers to pages that exist', () => {
-    const others = [...sourceOf(page).matchAll(/\b(sr_[a-z]+)\((\d)\)/g)].map(
+    const others = [...sourceOf(page).matchAll(/\b(sr_[a-z0-9]+)\((\d)\)/g)].map(
       ([, name, part]) => `${name}.${part}`,
     );
     expect(others.filter((other) => !manualPages().includes(other))).toEqual([]);
   });
 
   it.runIf(existsSync('/usr/bin/man'))('can be read', () => {
-    expect(plainText(page)).toMatch(/NAME\n +sr(?:_[a-z]+)? - /);
+    expect(plainText(page)).toMatch(/NAME\n +sr(?:_[a-z0-9]+)? - /);
   });
 });
 
-describe.each(['sr_post', 'sr_subscribe', 'sr_sarra', 'sr_winnow', 'sr_shovel', 'sr_log', 'sr_audit'])(
-  'the page of %s',
-  (program) => {
-    it('tells of every action and every option', () => {
-      const facts = componentOf(program);
-      if (facts === undefined) throw new Error('no such program');
-      const text = expandPage(sourceOf(`${program}.1`), program);
-      for (const { name } of actionsOf(facts)) expect(text).toContain(`- \`${name}\``);
-      for (const { name } of shownRows(facts)) expect(text).toContain(`\`--${name}\``);
-    });
-  },
-);
+describe.each([
+  'sr_post',
+  'sr_subscribe',
+  'sr_sarra',
+  'sr_winnow',
+  'sr_shovel',
+  'sr_log',
+  'sr_2xlog',
+  'sr_log2source',
+  'sr_log2clusters',
+  'sr_audit',
+])('the page of %s', (program) => {
+  it('tells of every action and every option', () => {
+    const facts = componentOf(program);
+    if (facts === undefined) throw new Error('no such program');
+    const text = expandPage(sourceOf(`${program}.1`), program);
+    for (const { name } of actionsOf(facts)) expect(text).toContain(`- \`${name}\``);
+    for (const { name } of shownRows(facts)) expect(text).toContain(`\`--${name}\``);
+  });
+});
 
 it('the page of sr tells of every action and every word', () => {
   const text = expandPage(sourceOf('sr.1'), 'sr');

@@ -12,7 +12,6 @@ import {
   type TestHost,
   type TestUser,
   api,
-  eventually,
   ownBroker,
   testHost,
 } from '../servers/rabbitmq.js';
@@ -162,26 +161,6 @@ async function sendAs(host: TestHost, user: TestUser, exchange: string, said: Sa
   } finally {
     await connection.close().catch(() => undefined);
   }
-}
-
-/** What comes to an exchange from now on. */
-async function listen(host: TestHost, exchange: string) {
-  counter += 1;
-  const queue = `listen${counter}`;
-  await host.queue(queue, exchange, '#');
-  const got: { path: string; topic: string; headers: unknown; body: string }[] = [];
-  const channel = await host.channel();
-  await channel.consume(
-    queue,
-    (message) => {
-      if (message === null) return;
-      const body = message.content.toString();
-      const { headers } = message.properties;
-      got.push({ path: body.split(' ')[2] ?? '', topic: message.fields.routingKey, headers, body });
-    },
-    { noAck: true },
-  );
-  return { got, paths: () => got.map(({ path }) => path) };
 }
 
 describe('from pump to pump', () => {
