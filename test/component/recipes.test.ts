@@ -436,6 +436,7 @@ it('has a name and a summary for every program', () => {
     '2xlog',
     'log2source',
     'log2clusters',
+    'audit',
   ]);
   for (const { summary } of components) expect(summary).not.toBe('');
 });
