@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { chmod, copyFile, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -21,14 +22,20 @@ const configurations: (readonly [component: ComponentName, name: string])[] = []
 for (const component of ['subscribe', 'post', 'sarra', 'winnow', 'shovel', 'report'] as const) {
   for (const name of await readdir(join(examples, component))) configurations.push([component, name]);
 }
+/** A pump of which all configurations belong together, with what they take from the environment. */
+const wholePump = join(examples, 'whole_pump');
+const partsOfPump = (['post', 'sarra', 'subscribe', 'shovel'] as const).flatMap((component) =>
+  readdirSync(join(wholePump, component)).map((name) => [component, name] as const),
+);
+const environment = { BROKER: '127.0.0.1:5672', WEB: 'http://127.0.0.1:8000', DATA: '/data' };
 const pluginFiles = await readdir(join(examples, 'plugins'));
 
-const read = (component: ComponentName, name: string): Config =>
+const read = (component: ComponentName, name: string, pump?: string): Config =>
   readConfig({
     component,
-    configuration: join(examples, component, name),
-    directories: { configuration: join(examples, 'nowhere') },
-    environment: {},
+    configuration: join(pump ?? examples, component, name),
+    directories: { configuration: pump ?? join(examples, 'nowhere') },
+    environment: pump === undefined ? {} : environment,
     cwd: '/cwd',
     home: '/home/someone',
   });
@@ -76,6 +83,15 @@ describe('configurations to copy', () => {
     }
     const text = await readFile(join(examples, component, name), 'utf8');
     expect(text.split('\n').filter((line) => line.startsWith('#')).length).toBeGreaterThan(2);
+  });
+
+  it.each(partsOfPump)('whole_pump/%s/%s is read without a warning', async (component, name) => {
+    const config = read(component, name, wholePump);
+    expect(config.warnings.map(({ text }) => text)).toEqual([]);
+    const recipe = componentNamed(component);
+    if (recipe !== undefined) refuseUnavailable(config, recipe);
+    const listed = await readFile(join(wholePump, 'README.md'), 'utf8');
+    expect(listed).toContain(`](${component}/${name})`);
   });
 
   it('name plugins that come with them', async () => {
