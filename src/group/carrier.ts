@@ -43,7 +43,7 @@ export interface CarrierOptions {
 /** Carries until it is told to end. */
 export async function carry({ commission, host, logger, ready, revive }: CarrierOptions): Promise<void> {
   const signals = untilSignal({ hangUp: () => undefined });
-  const hold = openHold(host, logger, (key, reason) => watch.tell('gone', { key, reason }));
+  const hold = openHold(host, logger, (key, reason, told) => watch.tell('gone', { key, reason }, told));
   const told = new AbortController();
   const handlers: Handlers = {
     run: async (body) => hold.run((body as StartRequest).entries),
@@ -79,9 +79,14 @@ interface Hold {
   readonly overview: () => Promise<CarrierOverview>;
 }
 
-function openHold(host: Host, logger: Logger, gone: (key: string, reason: string) => void): Hold {
+function openHold(
+  host: Host,
+  logger: Logger,
+  gone: (key: string, reason: string, told: () => void) => void,
+): Hold {
   const carried = new Map<string, Hosted>();
   const asked = new Set<Hosted>();
+  const ended = new Set<string>();
 
   const begin = async (entry: Entry): Promise<Result> => {
     const key = keyOf(entry);
@@ -95,10 +100,14 @@ function openHold(host: Host, logger: Logger, gone: (key: string, reason: string
     }
     const hosted = openHosted(entry, host);
     carried.set(key, hosted);
+    ended.delete(key);
     void hosted.ended.then((end) => {
       if (end.kind === 'failed') logger.error(`${key}: ${end.text}`);
       // Somebody stopped it by its own socket, or it has done all there was to do: nobody is to start it again.
-      else if (!asked.has(hosted)) gone(key, end.kind);
+      else if (!asked.has(hosted)) {
+        ended.add(key);
+        gone(key, end.kind, () => ended.delete(key));
+      }
       if (end.kind !== 'failed' && carried.get(key) === hosted) carried.delete(key);
     });
     await Promise.race([hosted.settled, sleep(BEGIN_LIMIT, undefined, { ref: false })]);
@@ -134,6 +143,7 @@ function openHold(host: Host, logger: Logger, gone: (key: string, reason: string
       pid: process.pid,
       memory: process.memoryUsage.rss(),
       carried: await Promise.all([...carried.values()].map(carriedOf)),
+      ended: [...ended],
     }),
   };
 }

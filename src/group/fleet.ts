@@ -11,21 +11,33 @@ import type { Spawns } from './spawns.js';
 
 /** The processes that carry many configurations, and who is in which. */
 export interface Fleet {
-  /** Takes over those that an earlier keeper has left; answers what they carry. */
-  readonly adopt: () => Promise<readonly { readonly key: string; readonly number: number }[]>;
+  /** Takes over the processes that an earlier keeper has left; answers what they carry. */
+  readonly adopt: () => Promise<readonly Adopted[]>;
   /** Gives a configuration its place; `total` will have one in the end. */
   readonly place: (entry: Entry, total: number) => number;
   readonly placed: (entry: Entry, number: number) => void;
+  /** Where a configuration has its place. */
+  readonly numberOf: (key: string) => number | undefined;
   /** Starts the processes that are not there yet. */
   readonly launch: () => Promise<void>;
   /** Has configurations run where they have their place. */
   readonly run: (entries: readonly Entry[]) => Promise<readonly Result[]>;
   readonly end: (keys: readonly string[]) => Promise<readonly Result[]>;
+  /** Ends what runs in a process and is not to run there. */
+  readonly expel: (number: number, keys: readonly string[]) => Promise<void>;
   /** Those without configurations end. */
   readonly shrink: () => Promise<void>;
   readonly look: () => Promise<readonly Seen[]>;
   /** Whether a configuration is at work. */
   readonly carries: (key: string) => Promise<boolean>;
+}
+
+/** A process of an earlier keeper. */
+export interface Adopted {
+  readonly number: number;
+  readonly carried: readonly string[];
+  /** What has ended there since. */
+  readonly ended: readonly string[];
 }
 
 /** A carrier, and what it says of its configurations; undefined when it says nothing. */
@@ -93,11 +105,12 @@ export function openFleet(options: FleetOptions): Fleet {
 
   return {
     adopt: async () => {
-      const found: { key: string; number: number }[] = [];
+      const found: Adopted[] = [];
       for (const number of await livingCarriers(directory)) {
         const carrier = carrierOf(number);
         await carrier.process.begin();
-        for (const { key } of (await lookInto(carrier)) ?? []) found.push({ key, number });
+        const { carried = [], ended = [] } = (await overviewOf(carrier)) ?? {};
+        found.push({ number, carried: carried.map(({ key }) => key), ended });
       }
       return found;
     },
@@ -110,6 +123,7 @@ export function openFleet(options: FleetOptions): Fleet {
       return number;
     },
     placed: (entry, number) => carrierOf(number).entries.set(keyOf(entry), entry),
+    numberOf: (key) => holderOf(key)?.number,
     launch: async () => {
       await Promise.all([...carriers.values()].map(({ process }) => process.begin()));
     },
@@ -130,6 +144,9 @@ export function openFleet(options: FleetOptions): Fleet {
         ),
       );
       return (await Promise.all(results)).flat();
+    },
+    expel: async (number, keys) => {
+      if (keys.length > 0) await carrierOf(number).process.ask('end', { keys }, END_LIMIT);
     },
     shrink: async () => {
       const empty = [...carriers.values()].filter(({ entries }) => entries.size === 0);
@@ -234,6 +251,3 @@ async function overviewOf({ process }: Carrier): Promise<CarrierOverview | undef
     return undefined;
   }
 }
-
-const lookInto = async (carrier: Carrier): Promise<readonly Carried[] | undefined> =>
-  (await overviewOf(carrier))?.carried;

@@ -8,8 +8,8 @@ import { askOver } from './ask.js';
 
 /** The eye that a carrier keeps on its keeper. */
 export interface KeeperWatch {
-  /** Tells the keeper something, also one that comes later. */
-  readonly tell: (kind: string, body: unknown) => void;
+  /** Tells the keeper something, also one that comes later; `told` is called when it knows. */
+  readonly tell: (kind: string, body: unknown, told: () => void) => void;
   readonly end: () => void;
 }
 
@@ -31,7 +31,7 @@ const ANSWER = 5000;
 /** Holds a connection to the keeper. Of several that bring it back, the lock of its state lets one succeed. */
 export function watchKeeper(directory: string, { logger, revive, abandoned }: WatchOptions): KeeperWatch {
   const over = new AbortController();
-  const untold: (readonly [kind: string, body: unknown])[] = [];
+  const untold: { readonly kind: string; readonly body: unknown; readonly told: () => void }[] = [];
   let link: Link | undefined;
 
   let telling = false;
@@ -40,8 +40,9 @@ export function watchKeeper(directory: string, { logger, revive, abandoned }: Wa
     telling = true;
     try {
       for (let next = untold[0]; next !== undefined && link !== undefined; next = untold[0]) {
-        await askOver(link, ...next, ANSWER);
+        await askOver(link, next.kind, next.body, ANSWER);
         untold.shift();
+        next.told();
       }
     } finally {
       telling = false;
@@ -73,8 +74,8 @@ export function watchKeeper(directory: string, { logger, revive, abandoned }: Wa
   void watch();
 
   return {
-    tell: (kind, body) => {
-      untold.push([kind, body]);
+    tell: (kind, body, told) => {
+      untold.push({ kind, body, told });
       flush().catch((thrown: unknown) => logger.debug(`keeper: ${messageOf(thrown)}`));
     },
     end: () => {

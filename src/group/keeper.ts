@@ -115,7 +115,11 @@ function openGroup(options: KeeperOptions, over: AbortController): Group {
     troubles,
     fleet,
     loners: openLoners({ spawns, logger, gone: (key) => void letGo(group, [key]) }),
-    save: () => writeWanted(file, [...wanted.values()]),
+    save: () =>
+      writeWanted(
+        file,
+        [...wanted.values()].map((entry) => ({ ...entry, carrier: fleet.numberOf(keyOf(entry)) })),
+      ),
     over,
   };
   return group;
@@ -138,36 +142,43 @@ function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** Finds what an earlier keeper has left at work; answers what is to be started again. */
+/**
+ * Finds what an earlier keeper has left at work; answers what is to be started again. Everything keeps the place that it
+ * had: a process that is just coming up may have begun only a part of what it was told.
+ */
 async function takeOver(
   group: Group,
   { wanted: file, fresh, logger }: KeeperOptions,
 ): Promise<readonly Entry[]> {
   const before = new Map((await readWanted(file)).map((entry) => [keyOf(entry), entry]));
-  const strangers: string[] = [];
-  for (const { key, number } of await group.fleet.adopt()) {
-    const entry = before.get(key);
-    if (entry === undefined) strangers.push(key);
-    else {
-      group.wanted.set(key, entry);
-      group.fleet.placed(entry, number);
-    }
+  const living = await group.fleet.adopt();
+  for (const key of living.flatMap(({ ended }) => ended)) before.delete(key);
+  for (const [key, { carrier, ...entry }] of before) {
+    const isThere =
+      entry.place === 'own'
+        ? await group.loners.adopt(entry)
+        : living.some(({ number }) => number === carrier);
+    if (fresh && !isThere) continue;
+    group.wanted.set(key, entry);
+    if (carrier !== undefined) group.fleet.placed(entry, carrier);
   }
-  for (const entry of before.values())
-    if (entry.place === 'own' && (await group.loners.adopt(entry))) group.wanted.set(keyOf(entry), entry);
-  if (group.wanted.size > 0) logger.info(`keeper: ${group.wanted.size} configurations were found at work`);
-  if (strangers.length > 0) await group.fleet.end(strangers);
-  if (fresh) await group.save();
-  return fresh ? [] : [...before.values()];
+  for (const { number, carried } of living)
+    await group.fleet.expel(
+      number,
+      carried.filter((key) => group.fleet.numberOf(key) !== number),
+    );
+  if (group.wanted.size > 0) logger.info(`keeper: ${group.wanted.size} configurations are wanted`);
+  await group.save();
+  return [...group.wanted.values()];
 }
 
 /** Starts what does not run, in an order in which no first message is lost. */
 async function start(group: Group, entries: readonly Entry[]): Promise<readonly Result[]> {
   const { wanted, fleet, loners } = group;
   for (const entry of entries) wanted.set(keyOf(entry), entry);
-  await group.save();
   const shared = [...wanted.values()].filter(({ place }) => place === 'shared').length;
   for (const entry of entries) if (entry.place === 'shared') fleet.place(entry, shared);
+  await group.save();
   await fleet.launch();
   const results: Result[] = [];
   for (const some of startOrder(entries)) {

@@ -18,6 +18,8 @@ export interface CarrierOverview {
   /** Resident memory, in bytes. */
   readonly memory: number;
   readonly carried: readonly Carried[];
+  /** What has ended for good, and the keeper does not know yet. */
+  readonly ended: readonly string[];
 }
 
 /** A process as its keeper sees it. */

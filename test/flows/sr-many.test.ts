@@ -43,8 +43,16 @@ async function rows(): Promise<readonly Row[]> {
   return JSON.parse(stdout) as readonly Row[];
 }
 
-const allRun = (some: readonly Row[]): boolean =>
-  some.length === COUNT && some.every(({ state, reason }) => state === 'running' && reason === '');
+/** All work, and nobody complains. */
+async function allRun(): Promise<boolean> {
+  const some = await rows();
+  const others = some.filter(({ state, reason }) => state !== 'running' || reason !== '');
+  expect([
+    some.length,
+    others.map(({ configuration, state, reason }) => ({ configuration, state, reason })),
+  ]).toEqual([COUNT, []]);
+  return true;
+}
 
 /** Of the keeper and of those that carry configurations; undefined while nobody knows. */
 async function processes(): Promise<{ readonly keeper: number; readonly carriers: readonly number[] }> {
@@ -75,7 +83,7 @@ describe(`sr with ${COUNT} configurations`, () => {
     const started = await home.run('sr', ['start']);
     const startTook = (performance.now() - began) / 1000;
     expect(started).toMatchObject({ code: 0, stdout: `${COUNT} started\n`, stderr: '' });
-    await eventually('all run', async () => allRun(await rows()));
+    await eventually('all run', allRun);
     const before = performance.now();
     const status = await home.run('sr', ['status']);
     const statusTook = (performance.now() - before) / 1000;
@@ -97,7 +105,7 @@ describe(`sr with ${COUNT} configurations`, () => {
       if (victim === undefined) continue;
       process.kill(victim, 'SIGKILL');
     }
-    await eventually('all are back', async () => allRun(await rows()), 60_000);
+    await eventually('all are back', allRun, 60_000);
     console.info(`${KILLS} kills survived after ${((performance.now() - killing) / 1000).toFixed(1)} s`);
     const after = await processes();
     expect(after.carriers.length).toBe(first.carriers.length);
