@@ -56,7 +56,7 @@ function stateWithout(
   if (state === 'running')
     return { state: trouble === undefined ? 'starting' : 'failed', reason: trouble ?? '' };
   if (state === 'stopped') return { state: 'failed', reason: trouble ?? reason };
-  return { state: state === 'starting' ? 'starting' : 'restarting', reason: `${name}: ${reason}` };
+  return state === 'starting' ? { state, reason: '' } : { state: 'restarting', reason: `${name}: ${reason}` };
 }
 
 function lone(

@@ -73,7 +73,7 @@ interface State {
 export function keepProcess(options: KeptOptions): KeptProcess {
   const { name, directory, logger } = options;
   const self: State = {
-    state: 'stopped',
+    state: 'starting',
     reason: '',
     since: Date.now(),
     restarts: 0,

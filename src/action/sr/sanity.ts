@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RetryableError } from '../../errors.js';
 import { endOwnerByForce } from '../../group/force.js';
 import { launchKeeper } from '../../group/launch-keeper.js';
 import { groupPlaces } from '../../group/places.js';
@@ -8,13 +7,12 @@ import { spawnsOf } from '../../group/spawns.js';
 import type { GroupStatus } from '../../group/words.js';
 import { readWanted } from '../../group/wanted.js';
 import { ownerOf } from '../../process/reach.js';
-import { tell } from './start.js';
 import type { SrCall, SrRun } from './sr-action.js';
 
 /** Milliseconds in which a keeper that is well answers, however busy the machine is. */
 const PATIENCE = 30_000;
 /** And in which it replaces what hangs. */
-const REPLACING = 60_000;
+const REPLACING = 90_000;
 const LOOK_EVERY = 500;
 
 /**
@@ -35,10 +33,12 @@ export const sanity: SrRun = async (call) => {
     await terminal.write(`there is no keeper: one is started for ${entries.length} configurations`);
     await launchKeeper(spawns, false);
   }
-  const results = (await askForSanity(directory)) ?? [];
-  const changed = results.filter(({ did }) => did !== 'was running');
-  const code = await tell(call, changed, 0);
-  return Math.max(code, await healed(call, directory));
+  const asked = askForSanity(directory);
+  const code = await healed(call, directory);
+  const results = (await asked) ?? [];
+  const started = results.filter(({ did }) => did === 'started');
+  if (started.length > 0) await terminal.write(`${started.length} started`);
+  return code;
 };
 
 /** A keeper that is only busy is waited for. */
@@ -50,22 +50,27 @@ async function answering(directory: string): Promise<GroupStatus | 'silent' | un
   }
 }
 
-/** Waits for what hangs to be replaced. */
+/** States that pass by themselves: what hangs is replaced, and what was replaced begins. */
+const passing: ReadonlySet<string> = new Set(['hung', 'restarting', 'starting']);
+
+/** Waits until each works, or there is no hope for it. */
 async function healed({ terminal }: SrCall, directory: string): Promise<number> {
   const deadline = Date.now() + REPLACING;
   let told = false;
   for (;;) {
-    const group = await askGroup(directory).catch((thrown: unknown) => {
-      if (thrown instanceof RetryableError) return 'silent' as const;
-      throw thrown;
-    });
+    const group = await askGroup(directory);
     if (group === undefined || group === 'silent') return 1;
-    const ill = group.configurations.filter(({ state }) => state === 'hung' || state === 'restarting');
-    const hung = ill.filter(({ state }) => state === 'hung');
-    if (hung.length === 0) return ill.length > 0 ? 1 : 0;
-    if (!told) await terminal.write(`${hung.length} do not answer, and are replaced unless they do`);
-    told = true;
-    if (Date.now() > deadline) return 1;
+    const { configurations } = group;
+    const hung = configurations.filter(({ state }) => state === 'hung');
+    if (hung.length > 0 && !told)
+      await terminal.write(`${hung.length} do not answer, and are replaced unless they do`);
+    told ||= hung.length > 0;
+    const isOver = Date.now() > deadline || configurations.every(({ state }) => !passing.has(state));
+    const ill = configurations.filter(({ state }) => state !== 'running');
+    if (isOver) {
+      for (const { key, state, reason } of ill) terminal.note(`sr: ${key}: ${state}: ${reason}\n`);
+      return ill.length > 0 ? 1 : 0;
+    }
     await sleep(LOOK_EVERY);
   }
 }
