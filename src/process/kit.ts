@@ -125,7 +125,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
       },
       credentialOf: (url) => credentials.site(config.withPassword(url)),
       logger,
-      kbytesPerSecond: config.transfer.kbytesPs,
+      bandwidth: bandwidthOf(config, around.store),
       ...(breaker === undefined ? {} : { breaker }),
       ...(around.addresses === undefined ? {} : { addresses: around.addresses }),
     });
@@ -209,6 +209,10 @@ async function forget(brokers: Brokers, queue: string, logger: Logger): Promise<
     end();
   }
 }
+
+/** Undefined without a limit. */
+const bandwidthOf = ({ transfer: { kbytesPs } }: Config, { bandwidth }: Store) =>
+  kbytesPs > 0 ? { kbytesPerSecond: kbytesPs, lease: bandwidth.lease } : undefined;
 
 function required<T>(value: T | undefined, option: string): T {
   if (value === undefined)

@@ -107,5 +107,10 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ['handBack', async ({ retries }, [id]) => retries.handBack(text(id))],
   ['size', async ({ retries }) => retries.size()],
   ['review', async ({ retries }, [request]) => retries.review(reviewRequest(request))],
+  [
+    'lease',
+    async ({ bandwidth }, [perSecond, wanted], signal) =>
+      bandwidth.lease(number(perSecond), number(wanted), signal),
+  ],
   ['close', async (store) => store.close()],
 ]);

@@ -1,5 +1,6 @@
 import { FatalError, messageOf } from '../errors.js';
 import { silentLogger, type Logger } from '../logger.js';
+import { openBandwidth } from './bandwidth.js';
 import type { Client } from './client.js';
 import { table, type Engine } from './engine.js';
 import { type Journal, noJournal } from './journal.js';
@@ -81,7 +82,10 @@ function expiring(expire: () => Promise<void>, logger: Logger): () => Promise<vo
 }
 
 /** The store, which refuses everything but its end once `check` answers why. */
-function guarded({ seen, paths, retries, close }: Store, check: () => FatalError | undefined): Store {
+function guarded(
+  { seen, paths, retries, bandwidth, close }: Store,
+  check: () => FatalError | undefined,
+): Store {
   const checked =
     <Args extends readonly unknown[], Answer>(ask: (...args: Args) => Promise<Answer>) =>
     (...args: Args): Promise<Answer> => {
@@ -107,11 +111,12 @@ function guarded({ seen, paths, retries, close }: Store, check: () => FatalError
       size: checked(retries.size),
       review: checked(retries.review),
     },
+    bandwidth: { lease: checked(bandwidth.lease) },
     close,
   };
 }
 
-/** The three parts over one engine, which is closed with the store. */
+/** The parts over one engine, which is closed with the store. */
 export async function openOwnedStore(
   engine: Engine,
   options: OwnedStoreOptions = {},
@@ -139,6 +144,7 @@ export async function openOwnedStore(
     retries,
     leftovers: leftoversIn(journal),
   });
+  const bandwidth = openBandwidth(() => performance.now());
   const expire = async (): Promise<void> => {
     await seen.expire();
     await newest.expire();
@@ -150,6 +156,7 @@ export async function openOwnedStore(
   const leave = async (client: Client): Promise<void> => {
     const reason = new FatalError(`the store was closed for ${client.name}`);
     retries.leave(client);
+    bandwidth.leave(client, reason);
     await paths.leave(client, reason);
     seen.leave(client, reason);
     await engine.written();
@@ -163,7 +170,13 @@ export async function openOwnedStore(
       return left;
     };
     leaving.add(close);
-    const store = { seen: seen.of(client), paths: paths.of(client), retries: retries.of(client), close };
+    const store = {
+      seen: seen.of(client),
+      paths: paths.of(client),
+      retries: retries.of(client),
+      bandwidth: bandwidth.of(client),
+      close,
+    };
     return guarded(store, () =>
       left === undefined ? undefined : new FatalError(`the store was closed for ${name}`),
     );

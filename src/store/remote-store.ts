@@ -105,6 +105,10 @@ export async function connectStore(directory: string, options: ConnectOptions = 
         return { entries: entries.map(whole), next, ...counts };
       },
     },
+    bandwidth: {
+      lease: async (perSecond, wanted, signal) =>
+        (await link.request('lease', [perSecond, wanted], { signal })) as number,
+    },
     lost: link.lost,
     ask: async (kind, body) => link.request('ask', [kind, body]),
     close: () => {

@@ -4,6 +4,8 @@
  * interfaces are all that the rest of the house knows of either.
  */
 
+import type { Bandwidth } from './bandwidth.js';
+
 /** Answer to a claim on a duplicate key. */
 export type Claim =
   /** Nobody had it: it is ours until `commit` or `release`. */
@@ -181,6 +183,7 @@ export interface Store {
   readonly seen: Seen;
   readonly paths: Paths;
   readonly retries: RetryList;
+  readonly bandwidth: Bandwidth;
   /**
    * Ends this client: what it still waits for is refused, what it wrote is on disk, what it holds is given up
    * as if its process had died.

@@ -1,6 +1,8 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { RetryableError } from '../errors.js';
+
+/** Asks for some of `wanted` bytes at `perSecond`; waits for them. Whoever else moves bytes has asked there, too. */
+export type Lease = (perSecond: number, wanted: number, stop: AbortSignal) => Promise<number>;
 
 /** A limit on bytes per second, shared by everything that passes through. */
 export interface Rate {
@@ -8,33 +10,99 @@ export interface Rate {
   readonly limit: (data: AsyncIterable<Uint8Array>, stop: AbortSignal) => AsyncIterable<Uint8Array>;
 }
 
-const unlimited: Rate = { limit: (data) => data };
+/** Milliseconds for which bytes that were leased and not moved are ours. */
+const KEPT = 200;
+
+/** Somebody with bytes in hand that are to go on. */
+interface Waiting {
+  missing: number;
+  readonly go: () => void;
+  readonly fail: (thrown: Error) => void;
+}
 
 /**
- * A token bucket of `kbytesPerSecond` KiB/s that holds one second's worth; 0 is no limit. Whoever takes more than
- * is there leaves a debt and waits until it is paid, so that large chunks pass and the average holds.
+ * At most `kbytesPerSecond` KiB/s. Bytes go on when they have all been leased. All who wait in this process ask
+ * together, for what they have in hand and as much again as was moved with the lease before, so that small files need
+ * not ask for each; what is not used within a fifth of a second is let go.
  */
-export function openRate(kbytesPerSecond: number): Rate {
-  if (!(kbytesPerSecond > 0)) return unlimited;
-  const perMillisecond = (kbytesPerSecond * 1024) / 1000;
-  const capacity = kbytesPerSecond * 1024;
-  let tokens = capacity;
-  let last = performance.now();
+export function openRate(kbytesPerSecond: number, { lease }: { readonly lease: Lease }): Rate {
+  const perSecond = kbytesPerSecond * 1024;
+  const most = Math.max(1, Math.floor(perSecond / 10));
+  const queue: Waiting[] = [];
+  let left = 0;
+  let until = 0;
+  let moved = 0;
+  let asking: AbortController | undefined;
 
-  /** Milliseconds to wait before the next bytes may be asked for. */
-  const take = (bytes: number): number => {
-    const now = performance.now();
-    tokens = Math.min(capacity, tokens + (now - last) * perMillisecond) - bytes;
-    last = now;
-    return tokens >= 0 ? 0 : -tokens / perMillisecond;
-  };
-  const pause = async (milliseconds: number, stop: AbortSignal): Promise<void> => {
-    try {
-      setMaxListeners(0, stop);
-      await delay(milliseconds, undefined, { signal: stop });
-    } catch (error) {
-      throw new RetryableError('stopped while the bandwidth limit was waited for', { cause: error });
+  /** Hands out what is there, in order. */
+  const spread = (): void => {
+    if (performance.now() > until) left = 0;
+    for (let first = queue[0]; first !== undefined && left > 0; first = queue[0]) {
+      const given = Math.min(left, first.missing);
+      left -= given;
+      moved += given;
+      first.missing -= given;
+      if (first.missing > 0) return;
+      queue.shift();
+      first.go();
     }
+  };
+  const ask = async (): Promise<void> => {
+    if (asking !== undefined) return;
+    const control = new AbortController();
+    asking = control;
+    try {
+      while (queue.length > 0) {
+        const inHand = queue.reduce((sum, { missing }) => sum + missing, 0);
+        const wanted = Math.min(most, inHand + moved);
+        moved = 0;
+        const given = await lease(perSecond, wanted, control.signal);
+        left += given;
+        until = performance.now() + KEPT;
+        spread();
+      }
+    } catch (thrown) {
+      for (const { fail } of queue.splice(0)) fail(thrown as Error);
+    } finally {
+      asking = undefined;
+    }
+  };
+  const take = (bytes: number, stop: AbortSignal): Promise<void> | undefined => {
+    if (queue.length === 0 && performance.now() <= until && left >= bytes) {
+      left -= bytes;
+      moved += bytes;
+      return undefined;
+    }
+    return new Promise((resolve, reject) => {
+      const end = (): void => stop.removeEventListener('abort', abort);
+      const waiting: Waiting = {
+        missing: bytes,
+        go: () => {
+          end();
+          resolve();
+        },
+        fail: (thrown) => {
+          end();
+          reject(thrown);
+        },
+      };
+      const abort = (): void => {
+        const index = queue.indexOf(waiting);
+        if (index < 0) return;
+        queue.splice(index, 1);
+        if (queue.length === 0) asking?.abort(stop.reason);
+        waiting.fail(new RetryableError('stopped while the bandwidth limit was waited for'));
+      };
+      if (stop.aborted) {
+        reject(new RetryableError('stopped while the bandwidth limit was waited for'));
+        return;
+      }
+      setMaxListeners(0, stop);
+      stop.addEventListener('abort', abort, { once: true });
+      queue.push(waiting);
+      spread();
+      if (queue.length > 0) void ask();
+    });
   };
 
   return {
@@ -48,11 +116,9 @@ export function openRate(kbytesPerSecond: number): Rate {
         return {
           next: async () => {
             const result = await inner.next();
-            if (result.done === true) return result;
-            const wait = take(result.value.byteLength);
-            if (wait === 0) return result;
+            if (result.done === true || result.value.byteLength === 0) return result;
             try {
-              await pause(wait, stop);
+              await take(result.value.byteLength, stop);
             } catch (error) {
               await giveUp();
               throw error;

@@ -3,7 +3,7 @@ import type { Logger } from '../logger.js';
 import type { Breaker } from './breaker.js';
 import type { Addresses } from './guarded-connect.js';
 import { openPool } from './pool.js';
-import { openRate, type Rate } from './rate.js';
+import { type Lease, openRate, type Rate } from './rate.js';
 import type { Credential, Session, TransferLimits, Transport, Transports } from './transport.js';
 
 export interface TransportOptions {
@@ -11,8 +11,8 @@ export interface TransportOptions {
   /** What credentials.conf says of a base URL. */
   readonly credentialOf: (baseUrl: string) => Credential | undefined;
   readonly logger: Logger;
-  /** Bandwidth limit of this process in KiB/s; 0 or absent for none. */
-  readonly kbytesPerSecond?: number;
+  /** Bandwidth limit in KiB/s, and where this process asks for its share; absent for none. */
+  readonly bandwidth?: { readonly kbytesPerSecond: number; readonly lease: Lease } | undefined;
   /** Leaves dead servers alone; without it every file finds out for itself. */
   readonly breaker?: Breaker;
   /** Replaced only by tests. */
@@ -38,8 +38,8 @@ const idle = 60_000;
 /** Opens the door to all transports; each is loaded when a URL first asks for it. */
 export function openTransports(options: TransportOptions): Transports {
   const loaded = new Map<number, Promise<Transport>>();
-  const { kbytesPerSecond = 0 } = options;
-  const rate = kbytesPerSecond > 0 ? openRate(kbytesPerSecond) : undefined;
+  const { bandwidth } = options;
+  const rate = bandwidth === undefined ? undefined : openRate(bandwidth.kbytesPerSecond, bandwidth);
 
   const transportFor = (baseUrl: string): Promise<Transport> => {
     const scheme = schemeOf(baseUrl);

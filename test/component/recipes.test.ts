@@ -51,9 +51,10 @@ async function slowly<T>(name: string, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-function traced({ seen, paths, retries, close }: Store): Store {
+function traced({ seen, paths, retries, bandwidth, close }: Store): Store {
   return {
     close,
+    bandwidth,
     seen: {
       ...seen,
       commit: (...all) => slowly('commit', () => seen.commit(...all)),

@@ -371,6 +371,43 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
     });
   });
 
+  describe('bandwidth', () => {
+    const perSecond = 100_000;
+
+    it('gives all clients together no more than the rate, in proportion to what they ask for', async () => {
+      const given = { much: 0, little: 0 };
+      const start = performance.now();
+      const take = async (who: keyof typeof given, from: Store, wanted: number): Promise<void> => {
+        while (performance.now() - start < 1500) given[who] += await from.bandwidth.lease(perSecond, wanted);
+      };
+      await Promise.all([take('much', store, 9000), take('little', other, 3000)]);
+      const seconds = (performance.now() - start) / 1000;
+      // One second's worth may have been saved up.
+      expect(given.much + given.little).toBeLessThanOrEqual((seconds + 1) * perSecond);
+      expect(given.much).toBeGreaterThan(2 * given.little);
+      expect(given.little).toBeGreaterThan(0);
+    });
+
+    it('leases a tenth of a second at once, at most', async () => {
+      expect(await store.bandwidth.lease(perSecond, 1_000_000)).toBe(perSecond / 10);
+      expect(await store.bandwidth.lease(perSecond, 5)).toBe(5);
+    });
+
+    it('goes on when the one whose turn it is has died or gone', async () => {
+      const stop = new AbortController();
+      const aborted = store.bandwidth.lease(0.01, 1, stop.signal);
+      const dead = other.bandwidth.lease(0.01, 1);
+      const ends = Promise.allSettled([aborted, dead]);
+      await isWaiting(dead, other);
+      const next = store.bandwidth.lease(1000, 1);
+      await isWaiting(next, store);
+      stop.abort(new Error('enough'));
+      await other.close();
+      expect(await next).toBe(1);
+      expect((await ends).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    });
+  });
+
   describe('retries', () => {
     it('hands back what was added, character for character', async () => {
       const added = retryOf('a', {

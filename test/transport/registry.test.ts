@@ -2,13 +2,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { PermanentError, RetryableError } from '../../src/errors.js';
+import { FatalError, PermanentError, RetryableError } from '../../src/errors.js';
 import { silentLogger } from '../../src/logger.js';
+import { openBandwidth } from '../../src/store/bandwidth.js';
 import { attempt } from '../../src/transport/attempts.js';
 import { openPool } from '../../src/transport/pool.js';
 import { openRate } from '../../src/transport/rate.js';
 import { openTransports } from '../../src/transport/registry.js';
 import type { Session } from '../../src/transport/transport.js';
+
+/** What the store of one process gives out. */
+const bucket = () => openBandwidth(() => performance.now()).of({ name: 'test' }).lease;
 
 const forever = new AbortController().signal;
 const options = {
@@ -46,15 +50,14 @@ describe('schemes', () => {
   it('keep the bandwidth limit', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'sarracenia-rate-'));
     writeFileSync(join(directory, 'file'), Buffer.alloc(300 * 1024));
-    const transports = openTransports({ ...options, kbytesPerSecond: 200 });
+    const transports = openTransports({ ...options, bandwidth: { kbytesPerSecond: 200, lease: bucket() } });
     const session = await transports.session('file:', forever);
     const start = performance.now();
     let total = 0;
     for await (const chunk of (await session.get(join(directory, 'file'), forever)).data)
       total += chunk.byteLength;
     expect(total).toBe(300 * 1024);
-    // One second's worth is free, the rest takes half a second.
-    expect(performance.now() - start).toBeGreaterThan(450);
+    expect(performance.now() - start).toBeGreaterThan(1300);
     await transports.close();
     rmSync(directory, { recursive: true });
   });
@@ -201,11 +204,31 @@ describe('the bandwidth limit', () => {
   };
 
   it('is shared by all that pass', async () => {
-    const rate = openRate(256);
+    const rate = openRate(256, { lease: bucket() });
     const start = performance.now();
     const totals = await Promise.all([1, 2].map(() => drain(rate.limit(chunks(12, 16 * 1024), forever))));
     expect(totals).toEqual([12 * 16 * 1024, 12 * 16 * 1024]);
-    expect(performance.now() - start).toBeGreaterThan(450);
+    expect(performance.now() - start).toBeGreaterThan(1300);
+  });
+
+  it('asks for no more than is moved, and not for every small piece', async () => {
+    const asked: number[] = [];
+    const rate = openRate(1000, {
+      lease: async (_perSecond, wanted) => {
+        asked.push(wanted);
+        return wanted;
+      },
+    });
+    expect(await drain(rate.limit(chunks(1000, 1000), forever))).toBe(1_000_000);
+    expect(asked.length).toBeLessThan(60);
+    expect(asked.reduce((sum, one) => sum + one, 0)).toBeLessThan(1_000_000 + 102_400);
+    expect(Math.max(...asked)).toBeLessThanOrEqual(102_400);
+  });
+
+  it('fails for all who wait when nobody answers', async () => {
+    const rate = openRate(1, { lease: async () => Promise.reject(new FatalError('gone')) });
+    const failed = await Promise.allSettled([1, 2].map(() => drain(rate.limit(chunks(1, 9), forever))));
+    expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   });
 
   it('ends when stopped, and ends what it reads from', async () => {
@@ -218,16 +241,11 @@ describe('the bandwidth limit', () => {
         ended = true;
       }
     }
-    const result = drain(openRate(1).limit(source(), controller.signal));
+    const result = drain(openRate(1, { lease: bucket() }).limit(source(), controller.signal));
     setTimeout(() => {
       controller.abort();
     }, 20);
     await expect(result).rejects.toBeInstanceOf(RetryableError);
     expect(ended).toBe(true);
-  });
-
-  it('of 0 is none', () => {
-    const data = chunks(1, 1);
-    expect(openRate(0).limit(data, forever)).toBe(data);
   });
 });

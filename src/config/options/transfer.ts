@@ -68,7 +68,7 @@ export const transfer = group({
     type: rate,
     default: 0,
     components: movers,
-    help: 'Most KiB per second, of each instance by itself; 0 is no limit.',
+    help: 'Most KiB per second, of all instances together; 0 is no limit.',
   }),
   timeout: option({
     type: duration,
