@@ -30,8 +30,8 @@ export interface Arena {
   /** Runs one of our programs as a user, in a home that knows nothing of earlier runs. */
   readonly program: (home: string, program: string, words: readonly string[]) => Omit<Command, 'log'>;
   readonly loop: (order: Order) => Promise<Omit<Command, 'log'>>;
-  /** A home of its own for a user; with the configuration `bench` of sr_subscribe, when options are given. */
-  readonly home: (user: PumpUser, options?: readonly string[]) => Promise<string>;
+  /** A home of its own for a user; with the configuration `bench`, of sr_subscribe unless said otherwise, when options are given. */
+  readonly home: (user: PumpUser, options?: readonly string[], component?: string) => Promise<string>;
   /** The URL of the broker for a user, with the password. */
   readonly login: (user: PumpUser) => Promise<string>;
   /** A new directory. */
@@ -52,11 +52,16 @@ const program = (home: string, name: string, words: readonly string[]): Omit<Com
   cwd: home,
 });
 
-async function makeHome(directory: string, user: PumpUser, options?: readonly string[]): Promise<string> {
+async function makeHome(
+  directory: string,
+  user: PumpUser,
+  options?: readonly string[],
+  component = 'subscribe',
+): Promise<string> {
   const home = await mkdtemp(join(directory, `home-${user.name}-`));
   await cp(user.home, home, { recursive: true });
   if (options !== undefined) {
-    const configurations = join(home, 'config', 'sarra', 'subscribe');
+    const configurations = join(home, 'config', 'sarra', component);
     await mkdir(configurations, { recursive: true });
     await writeFile(join(configurations, `${configuration}.conf`), `${options.join('\n')}\n`);
   }
@@ -116,7 +121,7 @@ export async function openArena({ directory: parent, scale, note }: ArenaOptions
       await writeFile(file, JSON.stringify(order), { mode: 0o600 });
       return { program: process.execPath, words: [join(import.meta.dirname, 'loop.js'), file] };
     },
-    home: (user, options) => makeHome(directory, user, options),
+    home: (user, options, component) => makeHome(directory, user, options, component),
     login: async ({ home }) =>
       (await readFile(join(home, 'config', 'sarra', 'credentials.conf'), 'utf8')).trim(),
     scratch: (name) => mkdtemp(join(directory, `${name}-`)),

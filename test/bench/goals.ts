@@ -31,6 +31,8 @@ export const goals = {
   'post-d': [{ kind: 'rate', reach: 0.5, aim: 0.8 }, memory],
   'post-n': [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
   notify: [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
+  shovel: [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
+  winnow: [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
   start: [{ kind: 'added', reach: 250, aim: 100 }, memory],
   durability: [memory],
   idle: [{ kind: 'idle', reach: 3, aim: 1 }],

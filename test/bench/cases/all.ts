@@ -1,8 +1,8 @@
 /** The cases, in the order in which they run. */
 import type { Case } from '../compete.js';
+import { notify, shovel, winnow } from './copying.js';
 import { durability } from './durability.js';
 import { idle } from './idle.js';
-import { notify } from './notify.js';
 import { postName, postSum } from './post.js';
 import { start } from './start.js';
 import { subscribeFile } from './subscribe-file.js';
@@ -16,6 +16,8 @@ export const cases: readonly Case[] = [
   postSum,
   postName,
   notify,
+  shovel,
+  winnow,
   start,
   durability,
   idle,

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { configuration } from '../arena.js';
 import type { Arena } from '../arena.js';
 import type { Case, Contender } from '../compete.js';
+import type { CaseName } from '../goals.js';
 import type { Template } from '../messages.js';
 import type { Entry } from '../trees.js';
 
@@ -33,30 +34,41 @@ async function counted(
   return cost;
 }
 
-export const notify: Case = {
-  name: 'notify',
-  about: 'copying messages to another exchange (notify_only), beside a loop that does nothing else',
+/** One of our programs that passes every message on, with what its configuration says besides. */
+interface Passing {
+  readonly name: CaseName;
+  readonly about: string;
+  readonly component: 'subscribe' | 'winnow' | 'shovel';
+  readonly options: readonly string[];
+}
+
+const copying = ({ name, about, component, options }: Passing): Case => ({
+  name,
+  about,
   runs: 2,
   open: async (arena) => {
     const { pump, admin } = arena;
     const entries = pretended(arena.sized(50_000));
     const template = await arena.template('d', arena.web.url);
     const queue = 'q_bob.bench';
+    const program = `sr_${component}`;
     const ours: Contender = {
-      name: 'sr_subscribe',
+      name: program,
       run: async () => {
-        const home = await arena.home(pump.bob, [
+        const lines = [
           `broker ${pump.bob.brokerUrl}`,
           `queue_name ${queue}`,
-          'notify_only on',
+          'exchange xpublic',
           'report_back off',
           `post_broker ${pump.bob.brokerUrl}`,
           `post_exchange ${exchange}`,
+          ...options,
           'accept .*',
-        ]);
-        await arena.measure(arena.program(home, 'sr_subscribe', ['setup', configuration]));
+        ];
+        const home = await arena.home(pump.bob, lines, component);
+        await arena.measure(arena.program(home, program, ['setup', configuration]));
         const words = ['--once', 'foreground', configuration];
-        const run = () => arena.measure(arena.program(home, 'sr_subscribe', words));
+        const run = () => arena.measure(arena.program(home, program, words));
         const cost = await counted(arena, { queue, template, entries }, run);
         await rm(home, { recursive: true });
         return cost;
@@ -80,4 +92,25 @@ export const notify: Case = {
       close: () => Promise.resolve(),
     };
   },
-};
+});
+
+export const notify = copying({
+  name: 'notify',
+  about: 'copying messages to another exchange (notify_only), beside a loop that does nothing else',
+  component: 'subscribe',
+  options: ['notify_only on'],
+});
+
+export const shovel = copying({
+  name: 'shovel',
+  about: 'copying messages to another exchange (sr_shovel), beside a loop that does nothing else',
+  component: 'shovel',
+  options: [],
+});
+
+export const winnow = copying({
+  name: 'winnow',
+  about: 'copying messages that are all new, each looked up and remembered, beside a loop that does neither',
+  component: 'winnow',
+  options: [],
+});
