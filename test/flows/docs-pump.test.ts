@@ -46,9 +46,12 @@ async function alicePosts(path: string, content: string): Promise<void> {
 it('the commands of the guide for a pump do what it says', { timeout: 120_000 }, async () => {
   const { home } = pump.feeder;
   const link = await other.member('pumpa', 'subscriber');
+  const urp = await pump.member('urp', 'source');
   await writeFile(
     join(home.configuration, 'credentials.conf'),
-    `${pump.host.url(pump.feeder.user)}\n${other.host.url(link.user)}\n`,
+    [pump.host.url(pump.feeder.user), other.host.url(link.user), other.host.url(other.feeder.user), ''].join(
+      '\n',
+    ),
     { mode: 0o600 },
   );
   const here = (text: string): string =>
@@ -58,6 +61,8 @@ it('the commands of the guide for a pump do what it says', { timeout: 120_000 },
       .replaceAll('https://pump.example.org/', pump.site.url)
       .replaceAll('data.example.org', '127.0.0.1')
       .replaceAll('xs_alice', `xs_${alice.user.name}`)
+      .replaceAll('xs_urp', `xs_${urp.user.name}`)
+      .replaceAll('amqps://lab@lab.example.org', other.feeder.broker)
       .replaceAll('/data/', `${home.directory}/data/`);
   const bin = join(home.directory, 'bin');
   await mkdir(bin);
@@ -109,10 +114,31 @@ it('the commands of the guide for a pump do what it says', { timeout: 120_000 },
     files.set('far/away', Buffer.from('data'));
     await other.host.publish('xpublic', 'v02.post.far', `20260101000000.000 ${site.url} /far/away`, headers);
     await arrives('far/away');
-    await pump.public.count(3);
+    await other.host.queue('q_lab', 'xfrom_pumpa');
+    // Two machines of one source announce the same file.
+    const twin = await pump.server(files);
+    files.set('twin.txt', Buffer.from('twin'));
+    const own = join(urp.home.directory, 'www');
+    await mkdir(own);
+    await writeFile(join(own, 'twin.txt'), 'twin');
+    for (const { url } of [site, twin]) {
+      const words = ['--post_broker', urp.broker, '--post_base_url', url, '--post_base_dir', own];
+      expect((await urp.home.run('sr_post', [...words, own])).code).toBe(0);
+    }
+    await arrives(`${day}/${urp.user.name}/twin.txt`);
+    const copyOf = (code: number) =>
+      pump.log.record(`a record ${code}`, (one) => one.code === code && one.path.endsWith('/twin.txt'));
+    await copyOf(304);
+    await copyOf(201);
+    await pump.public.count(4);
+    await eventually('the laboratory knows of it', async () =>
+      (await other.host.messages('q_lab')).some(({ content }) => content.toString().endsWith('/twin.txt')),
+    );
+    expect(said.get('sr_winnow status urp')).toMatch(/urp +running +2\/2/u);
+    expect(said.get('sr_shovel --save --once foreground to_lab')).toMatch(/0 failures/u);
     expect(said.get('sr_sarra status from_pumpb')).toContain('running');
     expect(said.size).toBeGreaterThan(14);
-    expect(said.get('sr start')).toMatch(/^3 started$/mu);
+    expect(said.get('sr start')).toMatch(/^6 started$/mu);
     expect(said.get("sr status 'sarra/*'")).toMatch(/sarra\/from_alice +running +1\/1/u);
     expect(said.get('sr sanity')).toBe('');
   } finally {
