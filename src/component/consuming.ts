@@ -140,6 +140,8 @@ export function placeOptions(config: Config, kit: Kit): PlaceOptions {
   const received = topicPrefixOf(config);
   return {
     home: process.cwd(),
+    // What one user has placed must lead no other to the files of a third.
+    confined: selection.sourceFromExchange,
     baseDir: transfer.baseDir,
     postBaseDir: posting.postBaseDir,
     selection: selectOptions(config),

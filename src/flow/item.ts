@@ -82,6 +82,8 @@ export interface Selected extends Received {
 /** Where the file goes: `path` is root + directory + name. Nothing may be written outside of `root`. */
 export interface Target {
   readonly root: string;
+  /** The directory above root that the configuration names, where root is what was made of it for one source. */
+  readonly within?: string;
   /** Relative to root, no leading slash; empty for root itself. */
   readonly directory: string;
   readonly name: string;

@@ -5,17 +5,29 @@ import type { Target } from '../flow/item.js';
 const isPlainName = (name: string): boolean =>
   name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !name.includes('\0');
 
-/** Another directory or name for a target, still below the same root. Throws PermanentError 417 when it is not. */
+/** The path from one absolute directory to another below it; undefined when it is not below. */
+function relativeTo(top: string, path: string): string | undefined {
+  const relative = posix.relative(top, path);
+  return relative === '..' || relative.startsWith('../') || posix.isAbsolute(relative) ? undefined : relative;
+}
+
+/**
+ * Another directory or name for a target, still below the same root, or below the directory that the configuration
+ * names: a relative one counts from the root. Throws PermanentError 417 when it is not.
+ */
 export function retarget(
   target: Target,
   change: { readonly directory?: string; readonly name?: string },
 ): Target {
   const name = change.name ?? target.name;
   const wanted = change.directory ?? target.directory;
-  const directory = posix.isAbsolute(wanted) ? posix.relative(target.root, wanted) : posix.normalize(wanted);
-  const relative = directory === '.' ? '' : directory.replace(/\/$/, '');
-  if (!isPlainName(name) || relative.split('/').includes('..') || relative.includes('\0')) {
-    throw new PermanentError(417, `a plugin asked for ${wanted}/${name}, which is not below ${target.root}`);
+  const { root, within } = target;
+  const absolute = posix.resolve('/', root, wanted);
+  for (const top of within === undefined ? [root] : [root, within]) {
+    const directory = relativeTo(posix.resolve('/', top), absolute);
+    if (directory === undefined || wanted.includes('\0') || !isPlainName(name)) continue;
+    const path = posix.join(top, directory, name);
+    return { root: top, directory, name, path, ...(top === root && within !== undefined && { within }) };
   }
-  return { root: target.root, directory: relative, name, path: posix.join(target.root, relative, name) };
+  throw new PermanentError(417, `a plugin asked for ${wanted}/${name}, which is not below ${within ?? root}`);
 }

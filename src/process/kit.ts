@@ -7,7 +7,6 @@ import type { Config } from '../config/config.js';
 import type { Origin } from '../config/rules.js';
 import { placeOf } from '../config/syntax.js';
 import { FatalError, messageOf } from '../errors.js';
-import { type Root, openRoot } from '../file/inside.js';
 import type { Logger } from '../logger.js';
 import { deadline } from '../plugin/deadline.js';
 import { type Wanted, loadPlugins } from '../plugin/load.js';
@@ -25,6 +24,7 @@ import { existingExchange } from './existing.js';
 import { type DoorCounts, createDoor } from './door.js';
 import { openSaved } from './saved.js';
 import { bindingsPath, ownQueue, planQueue, refuseSplitInFront } from './queue-plan.js';
+import { openRoots } from './roots.js';
 
 /** Milliseconds for removing the queue of a dry run. */
 const FORGET_LIMIT = 2000;
@@ -288,23 +288,6 @@ const rehearse = (write: (line: string) => Promise<void>): Publisher => ({
   },
   drained: async () => undefined,
 });
-
-function openRoots(): { of: Kit['rootOf']; close: () => void } {
-  const open = new Map<string, Root>();
-  return {
-    of: ({ root }) => {
-      const known = open.get(root);
-      if (known !== undefined) return known;
-      const made = openRoot(root, { create: true });
-      open.set(root, made);
-      return made;
-    },
-    close: () => {
-      for (const root of open.values()) root.close();
-      open.clear();
-    },
-  };
-}
 
 function once<T, Asked extends unknown[]>(
   make: (...asked: Asked) => T,

@@ -31,11 +31,15 @@ export interface Plan {
   readonly strip: Strip;
   /** Undefined leaves the directories apart. */
   readonly joiner: string | undefined;
+  /** Nothing may leave the directory that was made for a file, through links neither. */
+  readonly confined: boolean;
 }
 
 export interface PlanOptions extends BaseDirectories {
   /** Where relative directories begin: absolute, or empty for the login directory of a server. */
   readonly home: string;
+  /** The directory with its names expanded is what nothing may leave: each source has its own. */
+  readonly confined?: boolean;
 }
 
 /** Reads placement settings. Throws FatalError (exit code 2) for those that could never place a file. */
@@ -59,6 +63,7 @@ export function planOf(placement: PlacementState, options: PlanOptions): Plan {
     mirror,
     strip,
     joiner: flatten === '/' ? undefined : flatten,
+    confined: options.confined === true,
   };
 }
 
@@ -116,13 +121,25 @@ function named(plan: Plan, placing: Placing, elements: readonly string[], fileNa
   if (plan.below === '') return assemble(plan.root, mirrored, name);
   const expanded = expandPlaceholders(plan.below, { ...placing, fileName });
   for (const warning of expanded.warnings) placing.warn(warning);
-  return assemble(plan.root, [...expanded.text.split('/'), ...mirrored], name);
+  const made = expanded.text.split('/');
+  const target = assemble(plan.root, [...made, ...mirrored], name);
+  return plan.confined ? confine(target, made.filter(isElement).length) : target;
+}
+
+const isElement = (element: string): boolean => element !== '' && element !== '.';
+
+/** The same target with so many more directories in its root. */
+function confine(target: Target, count: number): Target {
+  const directories = target.directory.split('/');
+  const above = target.root.endsWith('/') ? target.root.slice(0, -1) : target.root;
+  const root = [above, ...directories.slice(0, count)].join('/');
+  return { ...target, root, directory: directories.slice(count).join('/'), within: target.root };
 }
 
 /** Checks every element, whatever it came from, and puts them together. */
 function assemble(root: string, directories: readonly string[], name: string): Target {
   if (name === '' || name === '.' || name.includes('/')) throw refusal(name, 'it is no file name');
-  const kept = directories.filter((element) => element !== '' && element !== '.');
+  const kept = directories.filter(isElement);
   for (const element of [...kept, name]) {
     requireUsable(element);
     if (isLonger(element, LONGEST_NAME)) throw refusal(element, `it is longer than ${LONGEST_NAME} bytes`);

@@ -292,6 +292,32 @@ describe('what users may announce', () => {
     expect(pump.public.all()).toHaveLength(1);
   });
 
+  it('nothing in the tree of another source, through links neither', async () => {
+    const carol = await pump.member('carol', 'source');
+    const hers = exchangeOf(carol);
+    const lines = [`exchange ${hers}`, 'subtopic #', `exchange ${exchangeOf(alice)}`, 'subtopic #'];
+    await fromAlice(...lines);
+    await say('mine', { exchange: hers, content: 'what carol has' });
+    const link = (to: string): Record<string, string | undefined> => ({
+      parts: undefined,
+      sum: `L,${sha512(to)}`,
+      link: to,
+    });
+    await say('neighbour', { headers: link(`../${carol.user.name}`) });
+    await say('d/inside', { headers: link('../plain') });
+    await collected('from_alice');
+    expect(codesOf('neighbour')).toEqual([417]);
+    expect(codesOf('d/inside')).toEqual([201]);
+    // One that is there all the same leads nowhere.
+    await symlink(join(pump.tree, today(), carol.user.name), inTree('planted'));
+    await say('planted/mine', { content: 'what alice writes' });
+    await say('planted/mine', { headers: removal('planted/mine') });
+    await collected('from_alice');
+    expect(codesOf('planted/mine')).toEqual([417, 417]);
+    const theirs = join(pump.tree, today(), carol.user.name, 'mine');
+    expect(await contentOf(theirs)).toBe('what carol has');
+  });
+
   it('blocks of a reasonable size', async () => {
     await fromAlice('block_size_min 10K', 'block_size_max 1M');
     await say('tiny', { headers: { parts: 'i,10,3,6,0' } });

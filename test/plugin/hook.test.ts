@@ -190,6 +190,19 @@ describe('retarget', () => {
   ])('refuses %o', (change) => {
     expect(() => retarget(target, change)).toThrow(PermanentError);
   });
+  it('leaves what was made for a source only by the directory that the configuration names', () => {
+    const own = { ...targetIn('/r/root/day/alice', 'a/f'), within: '/r/root' };
+    expect(retarget(own, { name: 'g' })).toEqual({
+      ...targetIn('/r/root/day/alice', 'a/g'),
+      within: '/r/root',
+    });
+    expect(retarget(own, { directory: 'b' })).toEqual({
+      ...targetIn('/r/root/day/alice', 'b/f'),
+      within: '/r/root',
+    });
+    expect(retarget(own, { directory: '/r/root/else' })).toEqual(targetIn('/r/root', 'else/f'));
+    expect(() => retarget(own, { directory: '/r/other' })).toThrow(PermanentError);
+  });
   it('never leads out of the root', () => {
     const element = fc.constantFrom('..', '.', '', 'a', '/', 'root', 'r');
     fc.assert(

@@ -30,7 +30,7 @@ export interface Pump {
   /** Adds an account; a source is declared. */
   readonly member: (name: string, role: Role) => Promise<Member>;
   /** One more web server, with files of somebody else. */
-  readonly server: (files: ReadonlyMap<string, Reply>) => Promise<Site>;
+  readonly server: (files: Pick<ReadonlyMap<string, Reply>, 'get'>) => Promise<Site>;
   /** Writes a configuration of sr_sarra that reads `broker` (the pump's own unless given). */
   readonly sarra: (name: string, lines: readonly string[], broker?: string) => Promise<string>;
   /** Runs it until its queue is empty. */
