@@ -51,7 +51,8 @@ export async function loadPlugins(wanted: readonly Wanted[], options: LoadOption
   }
   return {
     entries: <K extends keyof Plugin>(hook: K) => (table.get(hook) ?? []) as unknown as readonly Entry<K>[],
-    context: (stop) => ({ ...options.context, stop }),
+    // Not a literal that begins with a spread: made for every file, it would be a new kind of object each time.
+    context: (stop) => Object.assign({}, options.context, { stop }),
   };
 }
 
