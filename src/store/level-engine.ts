@@ -49,6 +49,8 @@ function writer(level: Level, flush: boolean) {
   let gathering = newBatch();
   let writing: Batch | undefined;
   let scheduled = false;
+  // Nothing where nothing is asked for: the library copies it into every operation, and that is slow unless it is empty.
+  const options = flush ? { sync: true } : {};
   const failed = new AbortController();
   const refuseIfFailed = (): void => failed.signal.throwIfAborted();
 
@@ -60,7 +62,7 @@ function writer(level: Level, flush: boolean) {
       gathering = newBatch();
       try {
         refuseIfFailed();
-        await level.batch([...batch.changes].map(operationOf), { sync: flush });
+        await level.batch([...batch.changes].map(operationOf), options);
         batch.done.resolve(undefined);
       } catch (error) {
         if (!failed.signal.aborted) failed.abort(unwritable(level.location, error));
