@@ -1,8 +1,9 @@
 import { lookup as systemLookup, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { buildConnector } from 'undici';
+import type { buildConnector } from 'undici';
 import { PermanentError } from '../errors.js';
 import { isPublicAddress } from './address.js';
+import { webClient } from './web-client.js';
 
 /** How names become addresses, and which of those are public. Replaced only by tests. */
 export interface Addresses {
@@ -36,7 +37,7 @@ export function guardedConnector(
   guard: Guard,
 ): buildConnector.connector {
   const { addresses, publicOnly, refusal, onConnected } = guard;
-  const connect = buildConnector({
+  const connect = webClient.buildConnector({
     ...options,
     lookup: publicOnly ? publicLookup(addresses, refusal) : addresses.lookup,
   });

@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
-import { type buildConnector, Pool } from 'undici';
+import type { buildConnector, Pool } from 'undici';
 import { RetryableError } from '../errors.js';
 import { type Addresses, guardedConnector, notAllowed, notPublic } from './guarded-connect.js';
 import type { TransferLimits } from './transport.js';
+import { webClient } from './web-client.js';
 
 /** Idle sockets are given up after this time unless the server promises more: before a server closes them (5 s). */
 const keepAlive = 4000;
@@ -160,7 +161,7 @@ const connectOptions = ({ timeout, tlsRigour }: TransferLimits) => ({
 
 /** Time limits are ours (see watch.ts): the library's own stop counting while a reader is slow. */
 const openPool = (origin: string, connect: buildConnector.connector, connections: number): Pool =>
-  new Pool(origin, {
+  new webClient.Pool(origin, {
     connections,
     pipelining: 1,
     keepAliveTimeout: keepAlive,
