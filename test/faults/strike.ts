@@ -22,14 +22,15 @@ export const struckStep = ({ stderr }: Ended): string | undefined =>
 
 /**
  * Does `work` with the strike at step 1, 2, 3, ... until it passes untouched; answers what the steps were, in order.
- * `every` above 1 tries only every so many-th step, beginning with the `every`-th.
+ * `every` above 1 tries only every so many-th step, beginning with the `every`-th unless `first` is given.
  */
 export async function strikeEach(
   work: (at: number) => Promise<string | undefined>,
   every = 1,
+  first = every,
 ): Promise<readonly string[]> {
   const steps: string[] = [];
-  for (let at = every; at <= MOST_STEPS; at += every) {
+  for (let at = first; at <= MOST_STEPS; at += every) {
     const step = await work(at);
     if (step === undefined) return steps;
     steps.push(step);
