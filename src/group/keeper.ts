@@ -115,11 +115,13 @@ function openGroup(options: KeeperOptions, over: AbortController): Group {
     troubles,
     fleet,
     loners: openLoners({ spawns, logger, gone: (key) => void letGo(group, [key]) }),
-    save: () =>
-      writeWanted(
-        file,
-        [...wanted.values()].map((entry) => ({ ...entry, carrier: fleet.numberOf(keyOf(entry)) })),
-      ),
+    save: async () => {
+      const all = [...wanted.values()].map((entry) => ({ ...entry, carrier: fleet.numberOf(keyOf(entry)) }));
+      // A full disk keeps nobody from being stopped; only the next keeper would not know.
+      await writeWanted(file, all).catch((thrown: unknown) =>
+        logger.error(`cannot write ${file}: ${messageOf(thrown)}; a keeper after this one would not know`),
+      );
+    },
     over,
   };
   return group;

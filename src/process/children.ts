@@ -142,8 +142,13 @@ export function createChildren(options: ChildrenOptions): Children {
     slot.timer = setTimeout(() => begin(slot), pause);
   };
 
+  const watchEvery = Math.max(1000, options.silence / 4);
+  let watched = now();
   const watchdog = (): void => {
     if (options.silence === 0) return;
+    // This process was suspended: what the children said meanwhile has not been read yet.
+    if (now() - watched > 2 * watchEvery) for (const slot of slots) slot.heard = now();
+    watched = now();
     for (const slot of slots) {
       if (slot.process === undefined || now() - slot.heard <= options.silence) continue;
       logger.error(`instance ${slot.number} has been silent for ${options.silence / 1000} s: it is replaced`);
@@ -151,7 +156,7 @@ export function createChildren(options: ChildrenOptions): Children {
       slot.process.kill('SIGKILL');
     }
   };
-  const watching = setInterval(watchdog, Math.max(1000, options.silence / 4));
+  const watching = setInterval(watchdog, watchEvery);
   watching.unref();
 
   const endOne = async (slot: Slot, grace: number): Promise<void> => {

@@ -5,9 +5,16 @@ export const awaitCommission = <C>(): Promise<C | undefined> =>
     process.once('disconnect', () => resolve(undefined));
   });
 
+/** Milliseconds that a parent may take to make room for a message: one that is suspended never does. */
+const ROOM_LIMIT = 1000;
+
 /** Tells whoever started this process, if anybody still listens; resolves when the message is on its way. */
 export const tellParent = (message: object): Promise<void> =>
   new Promise((resolve) => {
-    if (process.send === undefined || !process.connected) resolve();
-    else process.send(message, undefined, undefined, () => resolve());
+    if (process.send === undefined || !process.connected) return resolve();
+    const late = setTimeout(resolve, ROOM_LIMIT);
+    process.send(message, undefined, undefined, () => {
+      clearTimeout(late);
+      resolve();
+    });
   });

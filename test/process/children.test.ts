@@ -104,6 +104,28 @@ describe('the instances of a configuration', () => {
     expect(of.status()[0]?.pid).not.toBe(before);
   });
 
+  it('are not blamed for the time in which their parent did not run', async () => {
+    let ahead = 0;
+    let looks = 0;
+    const of = make(() => alive + forever, {
+      silence: 2000,
+      now: () => {
+        looks += 1;
+        return Date.now() + ahead;
+      },
+    });
+    of.start();
+    await of.settled();
+    const [before] = of.status();
+    // As after a suspension: an hour has passed, and nothing was read meanwhile.
+    ahead = 3_600_000;
+    looks = 0;
+    await eventually('it has been looked at', () => looks > 0);
+    expect(of.status()).toEqual([before]);
+    // From then on silence counts again.
+    await eventually('it is missed', () => (of.status()[0]?.restarts ?? 0) > 0 || states(of)[0] === 'hung');
+  });
+
   it('leave behind what they had done when they die, what they had in hand as handed back', async () => {
     const done = { ...emptyBalance, taken: 5, inHand: 2, done: { '201': 3 } };
     const of = make((_number, start) =>
