@@ -14,7 +14,7 @@ export const audit: Component = {
   summary: 'see whether the broker is as declared, and mend what it is told to',
   refused: {},
   withoutEffect: {
-    report_daemons: 'records are routed by programs of their own, which are started like all others',
+    report_daemons: 'records are routed by programs of their own, which sr start starts where it is on',
     sleep: 'a round comes with each heartbeat',
     lanes: 'there is one look at a time',
     accept: nothing,

@@ -49,7 +49,7 @@ const bringsCode = (plugins: Config['plugins']): boolean =>
 
 /** Programs that others wait for come first; whoever posts of its own accord comes when all queues are there. */
 const ranks: readonly (readonly ComponentName[])[] = [
-  ['report'],
+  ['report', '2xlog', 'log2source', 'log2clusters'],
   ['winnow'],
   ['sarra'],
   ['shovel', 'cpump'],

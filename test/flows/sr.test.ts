@@ -1,5 +1,5 @@
 /** `sr` over a few configurations: order, single ones in shared processes, what fails, what dies, and the end. */
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Home, brokerOf, makeHome } from '../servers/programs.js';
@@ -132,6 +132,18 @@ describe('sr start', () => {
       code: 0,
       stdout: '1 started, 1 ran already\n',
     });
+  });
+
+  it('starts those that route records where report_daemons is on', async () => {
+    await host.exchange('xlog');
+    await writeFile(
+      join(home.configuration, 'admin.conf'),
+      `cluster pumpa\nfeeder ${brokerOf(host, user)}\nreport_daemons on\n`,
+    );
+    const started = await home.run('sr', ['start']);
+    expect(started, started.stderr).toMatchObject({ code: 0, stdout: '2 started\n' });
+    expect((await home.run('sr', ['list'])).stdout).toBe('2xlog/pump\nlog2source/pump\n');
+    expect((await home.run('sr', ['status'])).code).toBe(0);
   });
 
   it('keeps several instances in processes of their own', async () => {

@@ -11,12 +11,14 @@ import { ownerOf } from '../../process/reach.js';
 import { everything, matching, startable } from './chosen.js';
 import { readAll } from './entries.js';
 import { prepare } from './prepare.js';
+import { makeRouters } from './routers.js';
 import { nothingThere, tell } from './start.js';
 import type { SrRun } from './sr-action.js';
 
 /** Starts everything, and stays in front as its keeper: for service managers and containers. Ends with all of it. */
 export const foreground: SrRun = async (call) => {
   const { terminal, host } = call;
+  makeRouters(call);
   const all = startable(matching(call.patterns, everything(call)));
   if (all.length === 0) return nothingThere(call);
   const { usable, wrong } = readAll(call, all);

@@ -11,6 +11,7 @@ import { ownerOf } from '../../process/reach.js';
 import { everything, matching, startable } from './chosen.js';
 import { type Usable, readAll } from './entries.js';
 import { prepare } from './prepare.js';
+import { makeRouters } from './routers.js';
 import type { SrCall, SrRun } from './sr-action.js';
 
 /**
@@ -19,6 +20,7 @@ import type { SrCall, SrRun } from './sr-action.js';
  */
 export const start: SrRun = async (call) => {
   const { terminal, host } = call;
+  makeRouters(call);
   const all = startable(matching(call.patterns, everything(call)));
   if (all.length === 0) return nothingThere(call);
   const { usable, wrong } = readAll(call, all);
