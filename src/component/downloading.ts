@@ -11,6 +11,7 @@ import { latest, stillOurs } from '../stage/latest.js';
 import { place } from '../stage/place.js';
 import { followTarget } from '../stage/repost.js';
 import type { Round } from '../stage/round.js';
+import { protect } from '../stage/protect.js';
 import { select } from '../stage/select.js';
 import { unchanged } from '../stage/unchanged.js';
 import { refuseWebNames } from '../stage/web-names.js';
@@ -79,6 +80,7 @@ export function installed<I extends Placed>(
         preserveTime: transfer.preserveTime,
       }),
     )
+    .to(protect(kit.rootOf, installOptions(config)))
     .to(fetch(transports, kit.rootOf, fetchOptions(config)))
     .to(hook('on_part', kit.plugins))
     .to(stillOurs(kit.store.paths, kit.now))

@@ -14,6 +14,9 @@ export const isWritten = ({ file }: Origin): boolean => file !== 'preset' && fil
 /** Directories to drop from the front of a path: a number of elements, or the first match of a pattern. */
 export type Strip = number | Pattern;
 
+/** Who may read a directory: users of the web server, or the file that says so. */
+export type Access = { readonly users: readonly string[] } | { readonly template: string };
+
 /** Placement options as they stood where an `accept` or `reject` line was read (configuration section 6.3). */
 export interface PlacementState {
   /** May hold file-time names such as `${YYYYMMDD}`; undefined where nothing was said. */
@@ -24,6 +27,8 @@ export interface PlacementState {
   readonly strip: Strip;
   /** `/` means off. */
   readonly flatten: string;
+  /** Who may read the directory over the web; undefined leaves that to the web server. */
+  readonly access: Access | undefined;
 }
 
 /** One `accept` or `reject` line with the placement state in force. */

@@ -3,6 +3,7 @@ import { camelCase } from './option.js';
 import { optionRows } from './options/index.js';
 import type { NamedRow } from './options/index.js';
 import { type PlacementState, type Rule, isWritten } from './rules.js';
+import { showAccess } from './special-values.js';
 import { plain } from './values.js';
 import { placeOf } from './syntax.js';
 import { redact } from './url.js';
@@ -38,6 +39,7 @@ const placement = (state: PlacementState): string =>
     `strip ${plain(state.strip)}`,
     `flatten ${state.flatten}`,
     ...(state.filename === undefined ? [] : [`filename ${state.filename}`]),
+    ...(state.access === undefined ? [] : [`access ${showAccess(state.access)}`]),
   ].join(', ');
 
 const queueText = (config: Config): string | undefined => {
@@ -104,6 +106,7 @@ export function showConfigAsJson(config: Config): string {
     mirror: state.mirror,
     strip: typeof state.strip === 'number' ? state.strip : state.strip.source,
     flatten: state.flatten,
+    ...(state.access !== undefined && { access: showAccess(state.access) }),
   });
   const document = {
     component: config.component,

@@ -12,7 +12,7 @@ import {
 } from './values.js';
 import { showDuration, size } from './values.js';
 import { compilePattern } from './pattern.js';
-import type { Strip } from './rules.js';
+import type { Access, Strip } from './rules.js';
 import { parseUrl } from './url.js';
 
 /** Value types that serve a single option, or a family of them. */
@@ -226,6 +226,26 @@ export const strip: ValueType<Strip> = {
     return { value: pattern, ...(warnings.length > 0 ? { warning: warnings.join('; ') } : {}) };
   },
 };
+
+/** Users of a web server that need no quotes in its files; the source of the data is one that placement knows. */
+const reader = /^(?:[\w@+-][\w.@+-]*|\$\{SOURCE\})$/;
+
+export const access: ValueType<Access | undefined> = oneWord<Access | undefined>(
+  'users|path',
+  'users separated by commas, valid-user, the absolute path of a template, or none',
+  (word, context) => {
+    if (isNone(word)) return { value: undefined };
+    const path = word.startsWith('~/') ? `${context.home}${word.slice(1)}` : word;
+    if (path.startsWith('/')) return { value: { template: path } };
+    const users = word.split(',');
+    return users.every((user) => reader.test(user)) ? { value: { users } } : undefined;
+  },
+  (value) => showAccess(value as Access | undefined),
+);
+
+/** Text that reads back as the same. */
+export const showAccess = (value: Access | undefined): string =>
+  value === undefined ? 'none' : 'users' in value ? value.users.join(',') : value.template;
 
 /** Report codes, or classes of them: `4xx`. */
 export const codes: ValueType<readonly string[]> = {

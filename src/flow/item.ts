@@ -89,6 +89,8 @@ export interface Target {
   readonly name: string;
   /** Absolute. */
   readonly path: string;
+  /** Who may read a directory (absolute), and all below it, over the web. */
+  readonly access?: { readonly directory: string; readonly text: string };
 }
 
 export interface Placed extends Selected {

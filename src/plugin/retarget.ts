@@ -21,13 +21,20 @@ export function retarget(
 ): Target {
   const name = change.name ?? target.name;
   const wanted = change.directory ?? target.directory;
-  const { root, within } = target;
+  const { root, within, access } = target;
   const absolute = posix.resolve('/', root, wanted);
   for (const top of within === undefined ? [root] : [root, within]) {
     const directory = relativeTo(posix.resolve('/', top), absolute);
     if (directory === undefined || wanted.includes('\0') || !isPlainName(name)) continue;
     const path = posix.join(top, directory, name);
-    return { root: top, directory, name, path, ...(top === root && within !== undefined && { within }) };
+    return {
+      root: top,
+      directory,
+      name,
+      path,
+      ...(top === root && within !== undefined && { within }),
+      ...(access !== undefined && { access }),
+    };
   }
   throw new PermanentError(417, `a plugin asked for ${wanted}/${name}, which is not below ${within ?? root}`);
 }

@@ -90,16 +90,31 @@ export function place(options: PlaceOptions): Stage<Selected, Gain> {
 function plansOf(options: PlaceOptions): (placement: PlacementState) => Plan {
   const { rules, unmatched, acceptUnmatch } = options.selection;
   const plans = new Map<PlacementState, Plan>();
+  const told = new Map<string, string>();
   const add = (placement: PlacementState, where: string): Plan => {
     const plan = checked(placement, options, where);
     plans.set(placement, plan);
     return plan;
   };
   for (const rule of rules) {
-    if (rule.verdict === 'accept') add(rule, `${rule.origin.file}:${rule.origin.line}: accept: `);
+    if (rule.verdict !== 'accept') continue;
+    const where = `${rule.origin.file}:${rule.origin.line}: accept: `;
+    agree(add(rule, where), where, told);
   }
-  if (acceptUnmatch) add(unmatched, '');
+  if (acceptUnmatch) agree(add(unmatched, ''), '', told);
   return (placement) => plans.get(placement) ?? add(placement, '');
+}
+
+/** One directory has one file that says who may read it. */
+function agree({ root, below, readers }: Plan, where: string, told: Map<string, string>): void {
+  const directory = `${root}/${below}`;
+  const text = readers?.template ?? '';
+  if ((told.get(directory) ?? text) !== text)
+    throw new FatalError(
+      `${where}access: another rule with the same directory ${directory} says otherwise. Give each its own directory`,
+      { exitCode: 2 },
+    );
+  told.set(directory, text);
 }
 
 function checked(placement: PlacementState, options: PlaceOptions, where: string): Plan {

@@ -3,6 +3,7 @@ import type { PlacementState, Strip } from '../config/rules.js';
 import { FatalError, PermanentError } from '../errors.js';
 import type { Target } from '../flow/item.js';
 import { climbs, hasForbiddenCharacter } from '../message/rel-path.js';
+import { type Readers, accessText, readersOf } from './readers.js';
 import { type NameScript, type NameStep, nameFile, parseFileNameOption } from './file-name.js';
 import {
   type BaseDirectories,
@@ -33,6 +34,7 @@ export interface Plan {
   readonly joiner: string | undefined;
   /** Nothing may leave the directory that was made for a file, through links neither. */
   readonly confined: boolean;
+  readonly readers: Readers | undefined;
 }
 
 export interface PlanOptions extends BaseDirectories {
@@ -64,6 +66,7 @@ export function planOf(placement: PlacementState, options: PlanOptions): Plan {
     strip,
     joiner: flatten === '/' ? undefined : flatten,
     confined: options.confined === true,
+    readers: readersOf(placement),
   };
 }
 
@@ -118,15 +121,29 @@ async function nameOf({ steps }: Plan, placing: Placing, joined: string): Promis
 function named(plan: Plan, placing: Placing, elements: readonly string[], fileName: string): Target {
   const mirrored = plan.mirror ? elements.slice(0, -1) : [];
   const name = fileName === '' ? '' : fileName + placing.suffix;
-  if (plan.below === '') return assemble(plan.root, mirrored, name);
+  if (plan.below === '') return guarded(plan, placing, [], assemble(plan.root, mirrored, name));
   const expanded = expandPlaceholders(plan.below, { ...placing, fileName });
   for (const warning of expanded.warnings) placing.warn(warning);
-  const made = expanded.text.split('/');
+  const made = expanded.text.split('/').filter(isElement);
   const target = assemble(plan.root, [...made, ...mirrored], name);
-  return plan.confined ? confine(target, made.filter(isElement).length) : target;
+  return guarded(plan, placing, made, plan.confined ? confine(target, made.length) : target);
 }
 
 const isElement = (element: string): boolean => element !== '' && element !== '.';
+
+/** The target, with who may read what `directories` lead to. */
+function guarded(
+  { readers, root }: Plan,
+  { source }: Placing,
+  directories: readonly string[],
+  target: Target,
+): Target {
+  if (readers === undefined) return target;
+  return {
+    ...target,
+    access: { directory: posix.join(root, ...directories), text: accessText(readers, source) },
+  };
+}
 
 /** The same target with so many more directories in its root. */
 function confine(target: Target, count: number): Target {

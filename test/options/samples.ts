@@ -21,6 +21,7 @@ const samples: Readonly<Record<string, string>> = {
   filename: 'WHATFN',
   inflight: '.part',
   strip: '3',
+  access: 'bob',
   outlet: 'json',
   loglevel: 'warning',
   log_format: 'json',

@@ -76,6 +76,29 @@ const placing: Readonly<Record<string, Case>> = {
     await run(lab, 'filename DESTFN=other');
     expect(there(lab, 'other')).toBe(true);
   },
+  access: async (lab) => {
+    const file = (): string => readFileSync(join(lab.target, '.htaccess'), 'utf8');
+    await run(lab);
+    expect(there(lab, '.htaccess')).toBe(false);
+    await run(lab, 'overwrite on', 'access alice,bob@b');
+    expect(file()).toMatch(/^#.*\nRequire user alice bob@b\n$/);
+    await run(lab, 'overwrite on', 'access valid-user');
+    expect(file()).toMatch(/\nRequire valid-user\n$/);
+    writeFileSync(join(lab.directory, 'template'), 'Require ip 10\n');
+    await run(lab, 'overwrite on', `access ${lab.directory}/template`);
+    expect(file()).toBe('Require ip 10\n');
+    await expect(run(lab, `access ${lab.directory}/none`)).rejects.toThrow(
+      /access: the template cannot be read/,
+    );
+    await expect(run(lab, 'access ${SOURCE}')).rejects.toThrow(/is the same for all sources/);
+    const two = ['directory /x', 'access bob', 'accept .*a', 'access alice', 'accept .*'];
+    await expect(run(lab, ...two)).rejects.toThrow(/access: another rule with the same directory \/x/);
+    for (const value of ['a"b', 'a b', '"a\nRequire all granted"', 'a,', '.hidden', 'rel/path'])
+      expect(
+        () => lab.read('subscribe', [`access ${value.includes(' ') ? value.replace(' ', '\\ ') : value}`]),
+        value,
+      ).toThrow(/access: /);
+  },
   destfn_script: async (lab) => {
     lab.plugin('shout', '#!/bin/sh\nprintf "%s.executable\\n" "$1"\n');
     lab.plugin('shout.mjs', 'export const destfn = (name) => `${name}.module`;');

@@ -15,6 +15,7 @@ export const noPlacement: PlacementState = {
   mirror: false,
   strip: 0,
   flatten: '/',
+  access: undefined,
 };
 
 export const rule = (

@@ -1,5 +1,5 @@
 import { downloaders, group, option, walkers } from '../option.js';
-import { filename, strip } from '../special-values.js';
+import { access, filename, strip } from '../special-values.js';
 import { boolean, directory as directoryPath, optionalText, text } from '../values.js';
 
 const arrivals = [...downloaders, 'sender', 'poll'] as const;
@@ -40,6 +40,13 @@ export const placement = group({
     components: arrivals,
     repeat: 'state',
     help: 'How the file is named, such as WHATFN or DESTFN=name.',
+  }),
+  access: option({
+    type: access,
+    default: undefined,
+    components: downloaders,
+    repeat: 'state',
+    help: 'Who may read the directories of the rules that follow over the web: users, or a template of .htaccess.',
   }),
   destfn_script: option({
     type: optionalText,

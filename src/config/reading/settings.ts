@@ -166,6 +166,7 @@ export const placementNow = (settings: Settings): PlacementState => ({
   mirror: valueOf(settings, 'mirror'),
   strip: valueOf(settings, 'strip'),
   flatten: valueOf(settings, 'flatten'),
+  access: valueOf(settings, 'access'),
 });
 
-export const placementNames = ['directory', 'filename', 'mirror', 'strip', 'flatten'] as const;
+export const placementNames = ['directory', 'filename', 'mirror', 'strip', 'flatten', 'access'] as const;

@@ -1,0 +1,89 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Member, type Pump, makePump } from '../servers/pump.js';
+import type { Reply, Site } from '../servers/sites.js';
+import { encoded, md5, stamp, topicOf } from '../servers/station.js';
+
+/* What a pump limits: who may read, how much a source may keep, how full the disk may be. Whole programs. */
+
+let pump: Pump;
+let alice: Member;
+let files: Map<string, Reply>;
+let site: Site;
+
+beforeEach(async () => {
+  pump = await makePump();
+  alice = await pump.member('alice', 'source');
+  files = new Map();
+  site = await pump.server(files);
+});
+afterEach(() => pump.end());
+
+const today = (): string => new Date().toISOString().slice(0, 10).replaceAll('-', '');
+const treeOf = (member: Member): string => join(pump.tree, today(), member.user.name);
+
+async function fromAlice(...lines: string[]): Promise<void> {
+  await pump.sarra('from_alice', [
+    `exchange xs_${alice.user.name}`,
+    'source_from_exchange on',
+    'source_hosts 127.0.0.1',
+    'directory ${PBD}/${YYYYMMDD}/${SOURCE}',
+    ...lines,
+    'accept .*',
+  ]);
+  await pump.setup('from_alice');
+}
+
+async function say(path: string, content = `content of ${path}`): Promise<void> {
+  files.set(path, Buffer.from(content));
+  const parts = `1,${Buffer.byteLength(content)},1,0,0`;
+  const headers = { parts, sum: `d,${md5(content)}`, to_clusters: pump.name };
+  const body = `${stamp()} ${site.url} /${encoded(path)}`;
+  await pump.host.publish(`xs_${alice.user.name}`, topicOf(path), body, headers);
+}
+
+async function collected(): Promise<string> {
+  const ended = await pump.collect('from_alice');
+  await pump.public.settle();
+  await pump.log.settle();
+  return ended.stderr;
+}
+
+describe('who may read', () => {
+  it('is known to the web server before the first file of each new directory is there', async () => {
+    const seen = join(pump.tree, '..', 'seen');
+    const plugin = join(pump.tree, '..', 'look.mjs');
+    const htaccess = join(treeOf(alice), '.htaccess');
+    // Asked when the data has come and the file has no name yet.
+    writeFileSync(
+      plugin,
+      `import { appendFileSync, existsSync } from 'node:fs';
+       export const on_part = () => {
+         appendFileSync(${JSON.stringify(seen)}, existsSync(${JSON.stringify(htaccess)}) ? 'guarded ' : 'open ');
+       };`,
+    );
+    await fromAlice('access ${SOURCE},pumpb', `on_part ${plugin}`);
+    await say('dir/one');
+    await collected();
+    expect(readFileSync(htaccess, 'utf8')).toMatch(
+      new RegExp(`^#.*\\nRequire user ${alice.user.name} pumpb\\n$`),
+    );
+    expect(existsSync(join(treeOf(alice), 'dir/one'))).toBe(true);
+    // The day is cleaned away and begins anew.
+    rmSync(join(pump.tree, today()), { recursive: true });
+    await say('dir/two');
+    await collected();
+    expect(existsSync(htaccess)).toBe(true);
+    expect(readFileSync(seen, 'utf8')).toBe('guarded guarded ');
+    // Nobody writes over it, and it is announced to nobody.
+    await say('.htaccess', 'Require all granted\n');
+    await say('dir/.htaccess', 'Require all granted\n');
+    await collected();
+    expect(readFileSync(htaccess, 'utf8')).not.toContain('granted');
+    expect(pump.public.all().filter(({ body }) => body.includes('.ht'))).toEqual([]);
+    expect(pump.log.records().filter(({ path, code }) => path.includes('.ht') && code === 403)).toHaveLength(
+      2,
+    );
+  });
+});
