@@ -66,10 +66,10 @@ export interface Management {
   /** These three are content when it is gone already. */
   readonly deleteUser: (name: string, stop?: AbortSignal) => Promise<void>;
   readonly deleteExchange: (name: string, stop?: AbortSignal) => Promise<void>;
-  /** Left alone, and `false`, when somebody reads from it and `unlessRead` is given. */
+  /** Left alone, and `false`, when somebody reads from it, or it holds messages, and that is to keep it. */
   readonly deleteQueue: (
     name: string,
-    how: { readonly unlessRead: boolean },
+    how: { readonly unlessRead: boolean; readonly unlessFull: boolean },
     stop?: AbortSignal,
   ) => Promise<boolean>;
   readonly close: () => Promise<void>;
@@ -118,10 +118,11 @@ export function openManagement(address: ManagementAddress): Management {
     deleteExchange: async (name, stop) => {
       await change('DELETE', `exchanges/${vhost}/${wire(name)}`, undefined, stop);
     },
-    deleteQueue: async (name, { unlessRead }, stop) => {
-      const path = `queues/${vhost}/${wire(name)}${unlessRead ? '?if-unused=true' : ''}`;
+    deleteQueue: async (name, { unlessRead, unlessFull }, stop) => {
+      const path = `queues/${vhost}/${wire(name)}?if-unused=${unlessRead}&if-empty=${unlessFull}`;
       const { status } = await ask('DELETE', path, undefined, stop, [200, 204, 400, 404]);
-      if (status === 400 && !unlessRead) throw new FatalError(`${path}: the broker refused to delete it`);
+      if (status === 400 && !unlessRead && !unlessFull)
+        throw new FatalError(`${path}: the broker refused to delete it`);
       return status !== 400;
     },
     close,

@@ -58,6 +58,23 @@ const table: Readonly<Record<string, readonly Example[]>> = {
     { what: 'Watch the subscribers', command: "sr status --watch 'subscribe/*'" },
     { what: 'From cron: bring back what should run', command: 'sr sanity' },
   ],
+  sr_pump: [
+    {
+      what: 'Make a pump of a new broker on this machine',
+      command: 'sr_pump init --cluster pumpa --guest delete',
+    },
+    { what: 'What would a new source get?', command: 'sr_pump user add carol --source --dry_run' },
+    {
+      what: 'Add a subscriber, with a password of your choice',
+      command: 'sr_pump user add bob --subscriber --prompt',
+    },
+    {
+      what: 'Fetch from another pump',
+      command:
+        'sr_pump link pumpb --broker amqps://pumpa@pump-b.example.org/ --directory /data/pub --url https://pump-a.example.org/ --prompt',
+    },
+    { what: 'Is all as it should be?', command: 'sr_pump check' },
+  ],
   sr_audit: [
     { what: 'Is the pump as it is declared?', command: 'sr_audit foreground' },
     {

@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Action } from '../action/action.js';
+import { pumpActions } from '../action/pump/all.js';
+import { type PumpFlag, pumpFlags } from '../action/pump/pump-action.js';
 import { usual } from '../action/all.js';
 import { srActions } from '../action/sr/all.js';
 import { type SrAction, srFlags } from '../action/sr/sr-action.js';
@@ -53,6 +55,7 @@ export const expandPage = (source: string, program: string): string =>
 
 const lists: Readonly<Record<string, (program: string) => string>> = {
   actions: (program) => (program === 'sr' ? listOf(srActions.map(srRow)) : actionList(factsOf(program))),
+  'pump-commands': () => pumpCommands(),
   'sr-words': () => srWords(),
   options: (program) => optionList(factsOf(program)),
   examples: (program) => exampleList(program),
@@ -60,6 +63,21 @@ const lists: Readonly<Record<string, (program: string) => string>> = {
   'retry-words': () => retryWords(),
   'all-options': () => allOptions(),
 };
+
+const pumpCommands = (): string =>
+  pumpActions
+    .map(({ name, names, summary, flags }) =>
+      [
+        item(`\`${name}\`${names === '' ? '' : ` _${names.toLowerCase()}_`}`, `${summary}.`),
+        ...flags.map((flag) => `  ${item(...pumpFlag(flag))}`),
+      ].join('\n'),
+    )
+    .join('\n');
+
+function pumpFlag(name: PumpFlag): [string, string] {
+  const flag = pumpFlags[name];
+  return [`\`--${name}\`${'value' in flag ? ` _${flag.value}_` : ''}`, flag.help];
+}
 
 function factsOf(program: string): ComponentFacts {
   const facts = componentOf(program);

@@ -28,6 +28,10 @@ const order: readonly (readonly [Repair['action'], Repair['kind']])[] = [
 const rankOf = (repair: Repair): number =>
   order.findIndex(([action, kind]) => action === repair.action && kind === repair.kind);
 
+/** Repairs in the order in which they must be made. */
+export const inOrder = (repairs: readonly Repair[]): readonly Repair[] =>
+  [...repairs].sort((a, b) => rankOf(a) - rankOf(b));
+
 /**
  * Mends findings, each by itself: what cannot be done is told and keeps nothing else from being done. Throws
  * FatalError when the picture is not whole: what it lacks may be there.
@@ -72,7 +76,8 @@ async function attempt(
   }
 }
 
-async function mend(
+/** Makes one change. Throws what keeps it from being made. */
+export async function mend(
   repair: Repair,
   picture: Picture,
   known: ReadonlySet<string>,
@@ -88,8 +93,12 @@ async function mend(
     case 'queue': {
       refuseBrokers(name);
       const isTooLong = picture.queues.some((queue) => queue.name === name && queue.consumers === 0);
-      const isGone = await management.deleteQueue(name, { unlessRead: isTooLong }, stop);
-      if (!isGone) throw new FatalError('somebody has begun to read it, so it was left');
+      const unlessFull = repair.unlessFull === true;
+      const isGone = await management.deleteQueue(name, { unlessRead: isTooLong, unlessFull }, stop);
+      if (!isGone)
+        throw new FatalError(
+          `${unlessFull ? 'it holds messages' : 'somebody has begun to read it'}, so it was left`,
+        );
       return undefined;
     }
     case 'user':

@@ -11,7 +11,13 @@ export type Severity = 'error' | 'warning' | 'note';
 /** One change of the broker. */
 export type Repair =
   | { readonly action: 'create'; readonly kind: 'exchange'; readonly name: string }
-  | { readonly action: 'delete'; readonly kind: 'exchange' | 'queue' | 'user'; readonly name: string }
+  | {
+      readonly action: 'delete';
+      readonly kind: 'exchange' | 'queue' | 'user';
+      readonly name: string;
+      /** A queue that holds messages stays. */
+      readonly unlessFull?: boolean;
+    }
   | {
       readonly action: 'create';
       readonly kind: 'user';

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { srActions } from '../../src/action/sr/all.js';
 import { srFlags } from '../../src/action/sr/sr-action.js';
+import { pumpActions } from '../../src/action/pump/all.js';
+import { pumpFlags } from '../../src/action/pump/pump-action.js';
 import { actionsOf, shownRows } from '../../src/cli/help.js';
 import { expandPage, manualPages, pagePath, renderPage } from '../../src/cli/manual.js';
 import { componentOf } from '../../src/config/components.js';
@@ -31,6 +33,7 @@ it('there is a page for each program, for both formats, and for configurations',
     'sr_log2source.1',
     'sr_post.1',
     'sr_post.7',
+    'sr_pump.1',
     'sr_sarra.1',
     'sr_shovel.1',
     'sr_subscribe.1',
@@ -86,6 +89,12 @@ it('the page of sr tells of every action and every word', () => {
   const text = expandPage(sourceOf('sr.1'), 'sr');
   for (const { name } of srActions) expect(text).toContain(`- \`${name}\``);
   for (const name of Object.keys(srFlags)) expect(text).toContain(`\`--${name}\``);
+});
+
+it('the page of sr_pump tells of every command and every word', () => {
+  const text = expandPage(sourceOf('sr_pump.1'), 'sr_pump');
+  for (const { name } of pumpActions) expect(text).toContain(`- \`${name}\``);
+  for (const name of Object.keys(pumpFlags)) expect(text).toContain(`\`--${name}\``);
 });
 
 it('every code of a record is explained', () => {

@@ -88,4 +88,10 @@ export const fileOf = ({ text }: Block): string | undefined =>
   )?.[1];
 
 /** Documents whose commands are run. */
-export const runnable = ['README.md', 'docs/quickstart.md', 'docs/subscriber.md', 'docs/pump.md'] as const;
+export const runnable = [
+  'README.md',
+  'docs/quickstart.md',
+  'docs/subscriber.md',
+  'docs/pump.md',
+  'docs/pump-setup.md',
+] as const;

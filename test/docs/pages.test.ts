@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { actions } from '../../src/action/all.js';
+import { pumpFlags } from '../../src/action/pump/pump-action.js';
 import { retryFlags } from '../../src/action/retry-words.js';
 import { srFlags } from '../../src/action/sr/sr-action.js';
 import { subscribe } from '../../src/component/subscribe.js';
@@ -88,7 +89,12 @@ describe('the documents', () => {
   it('name options that exist', () => {
     // Words of npm, of the commands themselves, and of the tour.
     const own = ['once', 'keep', 'data', 'json', 'force', 'help', 'version'];
-    const others = new Set([...own, ...Object.keys(retryFlags), ...Object.keys(srFlags)]);
+    const others = new Set([
+      ...own,
+      ...Object.keys(retryFlags),
+      ...Object.keys(srFlags),
+      ...Object.keys(pumpFlags),
+    ]);
     const unknown: string[] = [];
     let found = 0;
     for (const page of pages) {

@@ -6,7 +6,16 @@ import { optionRows, rowsOf } from '../../src/config/options/index.js';
 const honoured: ReadonlySet<string> = new Set([
   // Of every program that runs for good, by the same code.
   ...['action', 'include', 'debug', 'loglevel', 'log_format', 'log', 'logrotate', 'logrotate_interval'],
-  ...['chmod_log', 'statehost', 'hostname', 'no', 'declare', 'sanity_log_dead', 'remote_config_url'],
+  ...[
+    'chmod_log',
+    'statehost',
+    'hostname',
+    'no',
+    'declare',
+    'sanity_log_dead',
+    'remote_config_url',
+    'shared_process',
+  ],
   ...['tls_rigour', 'plugin', 'on_heartbeat', 'on_start', 'on_stop'],
   // Its own.
   ...['heartbeat', 'vip', 'dry_run', 'reset', 'admin', 'feeder', 'management', 'audit_apply'],

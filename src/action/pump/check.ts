@@ -1,0 +1,21 @@
+import { auditPump } from '../../process/pump-audit.js';
+import { untilSignal } from '../../process/signals.js';
+import { tellAudit } from '../audit.js';
+import { readPump } from './place.js';
+import type { PumpRun } from './pump-action.js';
+
+/** Everything that sr_audit looks at, and the accounts of the pump; nothing is mended. */
+export const check: PumpRun = async (call) => {
+  const words = { pump: 'on', users: 'off', reset: 'off', audit_apply: 'none' };
+  const signals = untilSignal();
+  try {
+    const options = { dryRun: false, now: Date.now };
+    return await tellAudit(
+      call,
+      await auditPump(readPump(call, words), call.host, options, signals.stop),
+      false,
+    );
+  } finally {
+    signals.cancel();
+  }
+};

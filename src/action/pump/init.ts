@@ -1,0 +1,228 @@
+import { join } from 'node:path';
+import { type Management, openManagement } from '../../broker/management.js';
+import { listConfigurations } from '../../config/directories.js';
+import { parseLogin } from '../../config/login.js';
+import { readTextFile } from '../../config/text-file.js';
+import { parseUrl, userOf } from '../../config/url.js';
+import { FatalError } from '../../errors.js';
+import {
+  credentialsFileOf,
+  managementUrlOf,
+  passwordIn,
+  readCredentials,
+  urlFor,
+} from '../../process/administration.js';
+import { placesOf } from '../../process/order.js';
+import { untilSignal } from '../../process/signals.js';
+import { newUser } from '../../pump/apply.js';
+import { checkExchanges } from '../../pump/check-exchanges.js';
+import { checkPermissions } from '../../pump/check-permissions.js';
+import { checkUsers } from '../../pump/check-users.js';
+import { type Expected, expectedOf } from '../../pump/expected.js';
+import type { Repair } from '../../pump/findings.js';
+import { generatePassword } from '../../pump/passwords.js';
+import type { Picture } from '../../pump/picture.js';
+import type { Role } from '../../pump/roles.js';
+import { withLines } from '../../pump/text-lines.js';
+import { nameProblem } from '../../pump/user-names.js';
+import { credentialsEdit } from './account-lines.js';
+import { readPump, wholePicture } from './place.js';
+import { carryOut, type Edit, type Plan, tellPlan } from './plan.js';
+import type { PumpCall, PumpRun } from './pump-action.js';
+import { type Chosen, choosePassword, givenPassword, passwordNote, refuseTakeOver } from './secret.js';
+
+/** What the pump shall be, as told, or as it is configured already. */
+interface Wish {
+  readonly config: ReturnType<typeof readPump>;
+  readonly admin: { readonly name: string; readonly url: string; readonly chosen: Chosen };
+  readonly feeder: { readonly name: string; readonly url: string; readonly chosen: Chosen };
+  /** The administrator that there is already. */
+  readonly as: { readonly name: string; readonly password: string };
+  readonly managementUrl: string;
+  readonly vhost: string;
+}
+
+const usage = (text: string): FatalError => new FatalError(`command line: ${text}`, { exitCode: 2 });
+
+/** Makes a pump of a broker; done again, it makes what is missing. */
+export const init: PumpRun = async (call) => {
+  const guest = guestOf(call);
+  const wish = await wishOf(call);
+  const signals = untilSignal();
+  const { vhost, as } = wish;
+  const open = (user: string, password: string): Management =>
+    openManagement({ url: wish.managementUrl, user, password, vhost });
+  const management = open(as.name, as.password);
+  try {
+    const refused = (await management.whoAmI(signals.stop).catch(cannotAsk)) === undefined;
+    if (refused) throw refusedLogin(wish);
+    const picture = await wholePicture({ management, admin: adminLogin(wish) }, signals.stop);
+    for (const { name, chosen } of [wish.admin, wish.feeder])
+      refuseTakeOver(
+        name,
+        chosen,
+        picture,
+        `write its line into credentials.conf, choose another name with --admin or --feeder, or log in as it with --as ${name}`,
+      );
+    const difference = [
+      ...(await carryOut(planOf(call, wish, picture), picture, management, call, signals.stop)),
+    ];
+    const hasGuest = picture.users.some(({ name }) => name === 'guest');
+    if (guest !== undefined && hasGuest) {
+      difference.push(
+        guest === 'delete' ? '- user guest' : '~ user guest: no tag, and a password that nobody knows',
+      );
+      if (!call.dryRun) await endGuest(guest, wish, open, signals.stop);
+    }
+    const file = credentialsFileOf(wish.config, call.host);
+    return await tellPlan(call, difference, {
+      done: `the pump is ready: ${wish.admin.name} administers it, ${wish.feeder.name} runs it`,
+      notes: [
+        ...passwordNote(call, wish.admin.name, wish.admin.chosen, file),
+        ...passwordNote(call, wish.feeder.name, wish.feeder.chosen, file),
+        ...(hasGuest && guest === undefined
+          ? ['the account guest is still there: sr_pump init --guest delete removes it']
+          : []),
+      ],
+    });
+  } finally {
+    signals.cancel();
+    await management.close();
+  }
+};
+
+function cannotAsk(thrown: unknown): never {
+  if (thrown instanceof Error) throw new FatalError(thrown.message, { cause: thrown, exitCode: 2 });
+  throw thrown;
+}
+
+const refusedLogin = ({ as, managementUrl }: Wish): FatalError =>
+  new FatalError(
+    `${managementUrl}: the broker refuses user ${as.name}; name an administrator that it has, with --as NAME --password_file FILE`,
+    { exitCode: 2 },
+  );
+
+const adminLogin = ({ as, vhost }: Wish) =>
+  ({ tls: false, host: '', port: 0, vhost, user: as.name, password: as.password, login: 'PLAIN' }) as const;
+
+function guestOf({ flags }: PumpCall): 'delete' | 'disable' | undefined {
+  const guest = flags.get('guest');
+  if (guest === undefined || guest === 'delete' || guest === 'disable') return guest;
+  throw usage('--guest is delete or disable');
+}
+
+async function wishOf(call: PumpCall): Promise<Wish> {
+  const { flags, host } = call;
+  const config = readPump(call);
+  const { admin: known, feeder: knownFeeder, management } = config.reporting;
+  const broker = flags.get('broker') ?? known ?? 'amqp://localhost/';
+  const login = parseLogin(broker);
+  if (login === undefined || !/^amqps?$/u.test(login.scheme) || parseUrl(broker)?.password !== undefined)
+    throw usage('--broker is written amqp://HOST/ or amqps://HOST/, without a password');
+  const credentials = readCredentials(credentialsFileOf(config, host), host, { look: call.dryRun });
+  const given = await givenPassword(call, flags.get('as') ?? 'the administrator');
+  const account = (name: string, own: string | undefined): Wish['admin'] => {
+    const problem = nameProblem(name, []);
+    if (problem !== undefined) throw usage(`${name}: ${problem}`);
+    const url = urlFor(broker, name);
+    return { name, url, chosen: choosePassword(own, passwordIn(credentials, config, url)) };
+  };
+  const as = flags.get('as');
+  const adminName = flags.get('admin') ?? userOf(known) ?? 'admin';
+  // Whoever names the administrator that is there gives its password, which stays.
+  const admin = account(adminName, as === adminName ? given : undefined);
+  const feeder = account(flags.get('feeder') ?? userOf(knownFeeder) ?? 'feeder', undefined);
+  const usual = admin.chosen.isNew
+    ? { name: 'guest', password: 'guest' }
+    : { name: adminName, password: admin.chosen.password };
+  return {
+    config,
+    admin,
+    feeder,
+    as:
+      as === undefined
+        ? usual
+        : { name: as, password: given ?? passwordIn(credentials, config, urlFor(broker, as)) ?? '' },
+    managementUrl:
+      flags.get('management') ??
+      management ??
+      managementUrlOf({ tls: login.scheme === 'amqps', host: login.host }),
+    vhost: login.vhost,
+  };
+}
+
+function planOf(call: PumpCall, wish: Wish, picture: Picture): Plan {
+  const { admin, feeder, config } = wish;
+  const passwords = new Map([admin, feeder].map(({ name, chosen }) => [name, chosen.password]));
+  const ours: [string, Role][] = [
+    [admin.name, 'admin'],
+    [feeder.name, 'feeder'],
+  ];
+  const expected: Expected = { users: new Map(ours), exchanges: expectedOf(config).exchanges };
+  const how = { passwordOf: (name: string) => passwords.get(name), setPasswords: true, self: wish.as.name };
+  const found = [
+    ...checkUsers(expected, picture, how).filter(({ object }) => passwords.has(object)),
+    ...checkPermissions(expected, picture, config.reporting.userPermissions),
+    ...checkExchanges(expected, picture),
+  ];
+  const repairs = found.flatMap(({ repair }): Repair[] =>
+    repair === undefined || repair.action === 'delete' ? [] : [repair],
+  );
+  return {
+    edits: [
+      credentialsEdit(
+        credentialsFileOf(config, call.host),
+        [admin, feeder].map(({ url, chosen }) => ({ url, password: chosen.password })),
+      ),
+      adminEdit(call, wish),
+      ...auditEdit(call, wish),
+    ],
+    repairs,
+  };
+}
+
+/** Lines of admin.conf that are not there yet; those that are there stay. */
+function adminEdit(call: PumpCall, { admin, feeder, config }: Wish): Edit {
+  const file = join(placesOf(config, call.host).directories.configuration, 'admin.conf');
+  const before = readTextFile(file);
+  const management = call.flags.get('management');
+  const { reporting, selection } = config;
+  const lines = [
+    ...(selection.cluster === undefined || call.flags.has('cluster')
+      ? [`cluster ${call.flags.get('cluster') ?? call.host.name}`]
+      : []),
+    ...(reporting.admin === undefined ? [`admin ${admin.url}`] : []),
+    ...(reporting.feeder === undefined ? [`feeder ${feeder.url}`] : []),
+    ...(management !== undefined && reporting.management === undefined ? [`management ${management}`] : []),
+  ];
+  return { file, before, after: withLines(before, lines), mode: 0o666 };
+}
+
+/** A configuration of sr_audit, where there is none: so that it is started with the rest. */
+function auditEdit(call: PumpCall, { config }: Wish): readonly Edit[] {
+  const { directories } = placesOf(config, call.host);
+  if (listConfigurations(directories, 'audit').length > 0) return [];
+  const after =
+    '# Looks at the broker with each heartbeat; see man sr_audit.\n# audit_apply exchanges,queues\n';
+  return [
+    { file: join(directories.configuration, 'audit', 'pump.conf'), before: undefined, after, mode: 0o666 },
+  ];
+}
+
+/** Only after the administrator of the pump has shown that he can do without. */
+async function endGuest(
+  how: 'delete' | 'disable',
+  { admin }: Wish,
+  open: (user: string, password: string) => Management,
+  stop: AbortSignal,
+): Promise<void> {
+  const management = open(admin.name, admin.chosen.password);
+  try {
+    if ((await management.whoAmI(stop)) === undefined)
+      throw new FatalError(`${admin.name} cannot log in, so guest is left; correct credentials.conf`);
+    if (how === 'delete') await management.deleteUser('guest', stop);
+    else await management.putUser('guest', newUser(generatePassword(), []), stop);
+  } finally {
+    await management.close();
+  }
+}

@@ -1,0 +1,484 @@
+/** A pump from a bare broker by sr_pump, and what its users can and cannot do there. */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import amqp from 'amqplib';
+import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseCredentials } from '../../src/config/credentials.js';
+import { type Ended, type Home, makeHome } from '../servers/programs.js';
+import { api, eventually, ownBroker, testHost, type TestHost } from '../servers/rabbitmq.js';
+
+let broker: Awaited<ReturnType<typeof ownBroker>>;
+let host: TestHost;
+/** The home of the service account. */
+let home: Home;
+let url: string;
+
+const everything = { configure: '.*', write: '.*', read: '.*' };
+
+beforeAll(async () => {
+  // As a new broker is: one account that everybody knows. (admin is that of these tests.)
+  broker = await ownBroker({
+    definitions: {
+      users: [{ name: 'guest', password: 'guest', tags: ['administrator'], permissions: everything }],
+    },
+  });
+  host = await testHost(broker, '/');
+  home = await makeHome(host, []);
+  url = `amqp://127.0.0.1:${broker.port}/`;
+});
+afterAll(async () => {
+  await home.remove();
+  await broker.discard();
+});
+
+const pump = (words: readonly string[], input?: string): Promise<Ended> =>
+  home.run('sr_pump', words, input === undefined ? {} : { input });
+const text = (name: string): Promise<string> => readFile(join(home.configuration, name), 'utf8');
+const rows = async (path: string): Promise<readonly Record<string, unknown>[]> =>
+  (await api(broker, 'GET', path)) as readonly Record<string, unknown>[];
+const names = async (path: string): Promise<readonly string[]> =>
+  (await rows(path)).map((row) => String(row['name']));
+const users = async (): Promise<readonly string[]> =>
+  (await names('users')).filter((name) => name !== 'admin');
+
+async function passwordOf(user: string): Promise<string> {
+  const { credentials } = parseCredentials(await text('credentials.conf'), {
+    file: 'credentials.conf',
+    home: '/',
+    keyFileProblem: () => undefined,
+  });
+  return credentials.broker(`amqp://${user}@127.0.0.1:${broker.port}/`).password;
+}
+
+async function connect(user: string, password?: string): Promise<ChannelModel> {
+  const known = password ?? (await passwordOf(user));
+  const model = await amqp.connect(
+    { hostname: '127.0.0.1', port: broker.port },
+    { credentials: amqp.credentials.plain(user, known) },
+  );
+  model.on('error', () => undefined);
+  return model;
+}
+
+/** What the broker answers to one operation: 0 when it is done, else its code. */
+async function answerTo(
+  model: ChannelModel,
+  work: (channel: ConfirmChannel) => Promise<unknown>,
+): Promise<number> {
+  const channel = await model.createConfirmChannel();
+  let code = 0;
+  const closed = new Promise<void>((resolve) => channel.once('close', resolve));
+  channel.on('error', (error: Error & { code?: number }) => (code = error.code ?? -1));
+  try {
+    await Promise.race([work(channel), closed]);
+    if (code === 0) await channel.close();
+    return code;
+  } catch (thrown) {
+    return (thrown as { code?: number }).code ?? code;
+  }
+}
+
+const publish =
+  (exchange: string) =>
+  (channel: ConfirmChannel): Promise<void> =>
+    new Promise((resolve, reject) => {
+      channel.publish(exchange, 'v02.post.a', Buffer.from('x'), {}, (error) =>
+        error === null || error === undefined ? resolve() : reject(error as Error),
+      );
+    });
+
+describe('init', () => {
+  const words = (): string[] => [
+    ...['init', '--broker', url, '--management', `http://127.0.0.1:${broker.managementPort}/`],
+    ...['--admin', 'root', '--cluster', 'pumpa'],
+  ];
+
+  it('--dry_run shows what would be made, and makes nothing', async () => {
+    const { code, stdout } = await pump([...words(), '--guest', 'delete', '--dry_run']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('+ user root, tag administrator\n');
+    expect(stdout).toContain('+ exchange xpublic\n');
+    expect(stdout).toContain('- user guest\n');
+    expect(stdout).toMatch(/\+ .*credentials\.conf: amqp:\/\/feeder:\*\*\*@/u);
+    expect(await users()).toEqual(['guest']);
+    await expect(text('admin.conf')).rejects.toThrow('ENOENT');
+  });
+
+  it('makes administrator, feeder, exchanges and files; guest stays until it is told', async () => {
+    const { code, stdout, stderr } = await pump(words());
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('the account guest is still there');
+    for (const user of ['root', 'feeder']) expect(stdout).not.toContain(await passwordOf(user));
+    expect([...(await users())].sort()).toEqual(['feeder', 'guest', 'root']);
+    expect(await names('exchanges/%2F')).toEqual(
+      expect.arrayContaining(['xpublic', 'xlog', 'xreport', 'xwinnow']),
+    );
+    expect(await text('admin.conf')).toBe(
+      [
+        'cluster pumpa',
+        `admin amqp://root@127.0.0.1:${broker.port}/`,
+        `feeder amqp://feeder@127.0.0.1:${broker.port}/`,
+        `management http://127.0.0.1:${broker.managementPort}/`,
+        '',
+      ].join('\n'),
+    );
+    expect((await stat(join(home.configuration, 'credentials.conf'))).mode & 0o777).toBe(0o600);
+    for (const user of ['root', 'feeder']) await (await connect(user)).close();
+  });
+
+  it('does nothing when it is done again, and ends guest when it is told to', async () => {
+    const before = [await text('admin.conf'), await text('credentials.conf'), await rows('users')];
+    expect((await pump(['init'])).stdout).toContain('nothing to do');
+    expect([await text('admin.conf'), await text('credentials.conf'), await rows('users')]).toEqual(before);
+    const disabled = await pump(['init', '--guest', 'disable']);
+    expect(disabled.stdout).toContain('~ user guest');
+    await expect(connect('guest', 'guest')).rejects.toThrow(/ACCESS.REFUSED/u);
+    expect((await pump(['init', '--guest', 'delete'])).code).toBe(0);
+    expect(await users()).not.toContain('guest');
+  });
+
+  it('takes over no account whose password it does not know', async () => {
+    const stranger = await makeHome(host, []);
+    try {
+      const as = ['--as', 'admin', '--password_file', '-'];
+      const ended = await stranger.run('sr_pump', [...words(), ...as], {
+        input: `${broker.adminPassword}\n`,
+      });
+      expect(ended.code).toBe(1);
+      expect(ended.stderr).toContain('root is on the broker already, with a password that is not known here');
+      const own = [...words().filter((word) => word !== '--admin' && word !== 'root'), '--admin', 'admin'];
+      const taken = await stranger.run('sr_pump', [...own, '--feeder', 'feeder2', ...as, '--dry_run'], {
+        input: `${broker.adminPassword}\n`,
+      });
+      expect(taken).toMatchObject({ code: 0, stderr: '' });
+      expect(taken.stdout).toContain('+ user feeder2');
+      expect(taken.stdout).not.toContain('password of admin');
+    } finally {
+      await stranger.remove();
+    }
+  });
+
+  it('says what is missing when the administrator cannot log in', async () => {
+    const stranger = await makeHome(host, []);
+    try {
+      const refused = await stranger.run('sr_pump', words());
+      expect(refused.code).toBe(2);
+      expect(refused.stderr).toContain(
+        'refuses user guest; name an administrator that it has, with --as NAME',
+      );
+      const off = await stranger.run('sr_pump', ['init', '--management', 'http://127.0.0.1:9/']);
+      expect(off.code).toBe(2);
+      expect(off.stderr).toContain('rabbitmq-plugins enable rabbitmq_management');
+    } finally {
+      await stranger.remove();
+    }
+  });
+});
+
+describe('user add', () => {
+  it('--dry_run shows, and changes nothing', async () => {
+    const { stdout, code } = await pump(['user', 'add', 'carol', '--source', '--dry_run']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('+ user carol, no tag\n');
+    expect(stdout).toMatch(/\+ .*admin\.conf: declare source carol\n/u);
+    expect(await users()).not.toContain('carol');
+    expect(await text('admin.conf')).not.toContain('carol');
+  });
+
+  it('makes users, with a new password or the one given; comments and lines of the files stay', async () => {
+    const file = await home.configure('..', 'sarra/admin', [
+      '# Ours.',
+      ...(await text('admin.conf')).trimEnd().split('\n'),
+      '# Users:',
+    ]);
+    const carol = await pump(['user', 'add', 'carol', '--source']);
+    expect(carol).toMatchObject({ code: 0, stderr: '' });
+    expect(carol.stdout).not.toContain(await passwordOf('carol'));
+    expect((await pump(['user', 'add', 'alice', '--source'])).code).toBe(0);
+    expect((await pump(['user', 'add', 'bob', '--password_file', '-'], 'p:w/ @#ü%41\n')).code).toBe(0);
+    expect(await passwordOf('bob')).toBe('p:w/ @#ü%41');
+    expect((await pump(['user', 'add', 'al', '--subscriber'])).code).toBe(0);
+    expect((await readFile(file, 'utf8')).split('\n')).toEqual([
+      '# Ours.',
+      'cluster pumpa',
+      expect.stringMatching(/^admin /u),
+      expect.stringMatching(/^feeder /u),
+      expect.stringMatching(/^management /u),
+      '# Users:',
+      'declare source carol',
+      'declare source alice',
+      'declare subscriber bob',
+      'declare subscriber al',
+      '',
+    ]);
+    expect(await names('exchanges/%2F')).toEqual(
+      expect.arrayContaining(['xs_carol', 'xl_carol', 'xr_carol', 'xs_bob', 'xl_bob']),
+    );
+    for (const user of ['carol', 'alice', 'bob', 'al']) await (await connect(user)).close();
+  });
+
+  it('done again changes nothing; another role changes the line and the permissions', async () => {
+    const before = await text('credentials.conf');
+    expect((await pump(['user', 'add', 'carol', '--source'])).stdout).toContain('nothing to do');
+    expect(await text('credentials.conf')).toBe(before);
+    await pump(['user', 'add', 'al', '--source']);
+    expect(await text('admin.conf')).toContain('declare source al\n');
+    expect(await text('admin.conf')).not.toContain('declare subscriber al\n');
+    await pump(['user', 'add', 'al', '--subscriber']);
+    expect(await text('admin.conf')).not.toContain('declare source al\n');
+  });
+
+  it('takes over no account whose password it does not know', async () => {
+    await api(broker, 'PUT', 'users/dave', { password: 'older than this', tags: '' });
+    const before = await rows('users');
+    const { code, stderr } = await pump(['user', 'add', 'dave']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('give it, or another one, with --password_file FILE');
+    expect(await users()).toContain('dave');
+    expect(await rows('users')).toEqual(before);
+    await api(broker, 'DELETE', 'users/dave');
+  });
+
+  it.each([
+    ['carol_radar', /carol_radar extends the name of carol/u],
+    ['alice_radar', /alice_radar extends the name of alice/u],
+    ['carol07', /carol07 extends the name of carol/u],
+    ['mqtt', /xs_mqtt_public/u],
+    ['a/b', /a name has letters/u],
+  ])('refuses %s', async (name, why) => {
+    const { code, stderr } = await pump(['user', 'add', name, '--source']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(why);
+    expect(await users()).not.toContain(name);
+    expect(await text('admin.conf')).not.toContain(name);
+  });
+
+  it.each([
+    [['user', 'add'], /write sr_pump user add NAME/u],
+    [['user', 'add', 'feeder'], /feeder is the feeder of this pump/u],
+    [['user', 'add', 'x', '--password', 'secret'], /everybody can read a command line/u],
+    [['user', 'add', 'x', '--source', '--subscriber'], /one role is enough/u],
+    [['user', 'ad', 'x'], /Did you mean user add/u],
+    [['user', 'list', '--guest', 'delete'], /does not know this word/u],
+    [[], /what shall be done/u],
+  ])('%j is wrong usage', async (words, why) => {
+    const { code, stderr } = await pump(words);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(why);
+  });
+});
+
+describe('carol', () => {
+  let carol: ChannelModel;
+  let al: ChannelModel;
+  beforeAll(async () => {
+    const channel = await host.channel();
+    await channel.assertQueue('q_bob.sr_subscribe.x', { durable: true });
+    await channel.assertQueue('q_alice.sr_subscribe.x', { durable: true });
+    carol = await connect('carol');
+    al = await connect('al');
+  });
+  afterAll(async () => {
+    await carol.close();
+    await al.close();
+  });
+
+  it('posts, subscribes, and reads her records', async () => {
+    expect(await answerTo(carol, publish('xs_carol'))).toBe(0);
+    for (const exchange of ['xpublic', 'xl_carol', 'xr_carol'])
+      expect(
+        await answerTo(carol, async (channel) => {
+          await channel.assertQueue('q_carol.sr_log.mine', { durable: true });
+          await channel.bindQueue('q_carol.sr_log.mine', exchange, '#');
+        }),
+      ).toBe(0);
+    await host.publish('xl_carol', 'v02.log.a', 'a record');
+    expect(
+      await answerTo(carol, async (channel) => {
+        const found = await channel.get('q_carol.sr_log.mine', { noAck: true });
+        expect(found === false ? '' : found.content.toString()).toBe('a record');
+      }),
+    ).toBe(0);
+  });
+
+  const bound = (exchange: string) => async (channel: Channel) => {
+    await channel.assertQueue('q_carol.sr_log.mine', { durable: true });
+    await channel.bindQueue('q_carol.sr_log.mine', exchange, '#');
+  };
+
+  it.each<[string, (channel: ConfirmChannel) => Promise<unknown>]>([
+    ['post to xs_alice', publish('xs_alice')],
+    ['post to xpublic', publish('xpublic')],
+    ['post to xlog', publish('xlog')],
+    ['post to xl_alice', publish('xl_alice')],
+    ['declare an exchange', (channel) => channel.assertExchange('xs_carol_more', 'topic')],
+    ['declare her own exchange again', (channel) => channel.assertExchange('xs_carol', 'topic')],
+    ['remove her own exchange', (channel) => channel.deleteExchange('xs_carol')],
+    ['declare a queue of another', (channel) => channel.assertQueue('q_bob.sr_subscribe.y')],
+    ['read q_bob', (channel) => channel.consume('q_bob.sr_subscribe.x', () => undefined)],
+    ['take one from q_bob', (channel) => channel.get('q_bob.sr_subscribe.x')],
+    ['empty q_bob', (channel) => channel.purgeQueue('q_bob.sr_subscribe.x')],
+    ['remove q_bob', (channel) => channel.deleteQueue('q_bob.sr_subscribe.x')],
+    ['post to q_bob past all exchanges', publish('')],
+    ['bind to xl_alice', bound('xl_alice')],
+    ['bind to xlog', bound('xlog')],
+    ['bind to xreport', bound('xreport')],
+    ['bind to xs_alice', bound('xs_alice')],
+    ['bind to xs_carol', bound('xs_carol')],
+    ['bind xs_alice to xpublic', (channel) => channel.bindExchange('xs_alice', 'xpublic', '#')],
+  ])('cannot %s', async (_what, work) => {
+    expect(await answerTo(carol, work)).toBe(403);
+  });
+
+  it('has no say in the management API', async () => {
+    const authorization = `Basic ${Buffer.from(`carol:${await passwordOf('carol')}`).toString('base64')}`;
+    for (const path of ['users/carol_radar', 'users/carol', 'permissions/%2F/carol']) {
+      const { status } = await fetch(`http://127.0.0.1:${broker.managementPort}/api/${path}`, {
+        method: 'PUT',
+        headers: { authorization, 'content-type': 'application/json' },
+        body: JSON.stringify({ password: 'x', tags: 'administrator', ...everything }),
+      });
+      expect(status).toBe(401);
+    }
+  });
+
+  it('al cannot read what is alice’s', async () => {
+    expect(await answerTo(al, (channel) => channel.get('q_alice.sr_subscribe.x'))).toBe(403);
+    expect(await answerTo(al, publish('xs_alice'))).toBe(403);
+    expect(await answerTo(al, (channel) => channel.assertQueue('q_alice.mine'))).toBe(403);
+  });
+
+  it('makes an exchange under a name of her queues at most: it is found, and removed when that is told', async () => {
+    expect(await answerTo(carol, (channel) => channel.assertExchange('q_carol.evil', 'topic'))).toBe(0);
+    const found = await pump(['check']);
+    expect(found.code).toBe(1);
+    expect(found.stdout).toContain('error exchanges foreign-exchange: exchange q_carol.evil');
+    await home.run('sr_audit', ['--audit_apply', 'exchanges', 'foreground']);
+    expect(await names('exchanges/%2F')).not.toContain('q_carol.evil');
+  });
+});
+
+describe('user list, passwd and remove', () => {
+  it('lists users with roles, and what they lack', async () => {
+    const all = await pump(['user', 'list', '--json']);
+    expect(all.code).toBe(0);
+    expect(JSON.parse(all.stdout)).toEqual([
+      { name: 'root', role: 'admin', problems: [] },
+      { name: 'feeder', role: 'feeder', problems: [] },
+      { name: 'carol', role: 'source', problems: [] },
+      { name: 'alice', role: 'source', problems: [] },
+      { name: 'bob', role: 'subscriber', problems: [] },
+      { name: 'al', role: 'subscriber', problems: [] },
+    ]);
+    await api(broker, 'DELETE', 'exchanges/%2F/xl_al');
+    const lacking = await pump(['user', 'list']);
+    expect(lacking.code).toBe(1);
+    expect(lacking.stdout).toMatch(/^al +subscriber +exchange xl_al \(subscriber al\) does not exist$/mu);
+    expect((await pump(['user', 'add', 'al'])).stdout).toContain('+ exchange xl_al');
+  });
+
+  it('gives another password, in the file and on the broker', async () => {
+    const old = await passwordOf('bob');
+    expect((await pump(['user', 'passwd', 'bob', '--dry_run'])).code).toBe(0);
+    await (await connect('bob', old)).close();
+    const { stdout } = await pump(['user', 'passwd', 'bob']);
+    const fresh = await passwordOf('bob');
+    expect(fresh).not.toBe(old);
+    expect(stdout).not.toContain(fresh);
+    await expect(connect('bob', old)).rejects.toThrow(/ACCESS.REFUSED/u);
+    await (await connect('bob')).close();
+    expect((await text('credentials.conf')).match(/amqp:\/\/bob:/gu)).toHaveLength(1);
+    expect((await pump(['user', 'passwd', 'bob', '--password_file', '-'], 'short\n')).code).toBe(2);
+    expect((await pump(['user', 'passwd', 'nobody'])).code).toBe(1);
+  });
+
+  it('removes a user with all that bears the name, and nobody else', async () => {
+    const model = await connect('al');
+    await answerTo(model, (channel) => channel.assertQueue('q_al.sr_subscribe.x', { durable: true }));
+    await model.close();
+    (await host.channel()).sendToQueue('q_al.sr_subscribe.x', Buffer.from('unread'));
+    await eventually('the broker has counted', async () =>
+      (await rows('queues/%2F')).some(
+        (row) => row['name'] === 'q_al.sr_subscribe.x' && row['messages'] === 1,
+      ),
+    );
+    const kept = await pump(['user', 'remove', 'al']);
+    expect(kept.code).toBe(1);
+    expect(kept.stderr).toContain('q_al.sr_subscribe.x holds 1 messages; --force removes them, too');
+    expect(await users()).toContain('al');
+    expect((await pump(['user', 'remove', 'al', '--force'])).code).toBe(0);
+    expect([...(await users())].sort()).toEqual(['alice', 'bob', 'carol', 'feeder', 'root']);
+    expect((await names('exchanges/%2F')).filter((name) => /_al$/u.test(name))).toEqual([]);
+    expect(await names('queues/%2F')).toEqual(expect.arrayContaining(['q_alice.sr_subscribe.x']));
+    expect(await names('queues/%2F')).not.toContain('q_al.sr_subscribe.x');
+    expect(await text('admin.conf')).not.toContain('declare subscriber al\n');
+    expect(await text('credentials.conf')).not.toContain('amqp://al:');
+    expect((await pump(['user', 'remove', 'al'])).stdout).toContain('nothing to do');
+    expect((await pump(['user', 'remove', 'feeder'])).code).toBe(2);
+    expect((await pump(['user', 'remove', 'admin'])).code).toBe(1);
+  });
+});
+
+it('check looks at everything and changes nothing', async () => {
+  const before = await rows('exchanges/%2F?disable_stats=true&columns=name');
+  const { code, stdout } = await pump(['check', '--json']);
+  const { complete, findings } = JSON.parse(stdout) as {
+    complete: boolean;
+    findings: { code: string; object: string; severity: string }[];
+  };
+  expect(complete).toBe(true);
+  // admin is the account of these tests, which the pump does not know; two queues of theirs are bound to nothing.
+  expect(findings.filter(({ severity }) => severity === 'error')).toMatchObject([
+    { code: 'tagged-user', object: 'admin' },
+  ]);
+  expect(code).toBe(1);
+  expect(await rows('exchanges/%2F?disable_stats=true&columns=name')).toEqual(before);
+});
+
+describe('link', () => {
+  const words = [
+    ...['link', 'pumpb', '--broker', 'amqps://pumpa@pump-b.example.org/', '--directory', '/data/pub'],
+    ...['--url', 'https://pump-a.example.org/', '--records_for', 'pumpc,pumpd'],
+  ];
+
+  it('writes what this side needs, once, and says what the other side needs', async () => {
+    expect((await pump([...words, '--dry_run', '--password_file', '-'], 'between-us\n')).code).toBe(0);
+    await expect(text('sarra/from_pumpb.conf')).rejects.toThrow('ENOENT');
+    const { code, stdout } = await pump([...words, '--password_file', '-'], 'between-us\n');
+    expect(code).toBe(0);
+    expect(stdout).toContain('on pumpb: sr_pump user add pumpa --pump --password_file FILE');
+    expect(stdout).toContain('gateway_for pumpa');
+    expect(stdout).not.toContain('between-us');
+    expect(await text('credentials.conf')).toContain('amqps://pumpa:between-us@pump-b.example.org/\n');
+    expect(await text('log2clusters.conf')).toBe(
+      ['pumpb', 'pumpc', 'pumpd'].map((name) => `${name} amqps://pumpa@pump-b.example.org/ xlog\n`).join(''),
+    );
+    expect((await pump(words)).stdout).toContain('nothing to do');
+    const shown = await home.run('sr_sarra', ['show', 'from_pumpb']);
+    expect(shown.stderr).toBe('');
+    expect(shown.stdout).toMatch(/^bind xpublic v02\.post\.#/mu);
+    expect(shown.stdout).toMatch(/^post_base_dir \/data\/pub /mu);
+  });
+
+  it('leaves a file that says something else', async () => {
+    const { code, stderr } = await pump([...words, '--exchange', 'xother_public']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('says something else');
+    expect(await text('sarra/from_pumpb.conf')).toContain('exchange xpublic\n');
+  });
+
+  it('the account of a pump hands on records, and reads none', async () => {
+    expect((await pump(['user', 'add', 'pumpc', '--pump'])).code).toBe(0);
+    const model = await connect('pumpc');
+    expect(await answerTo(model, publish('xlog'))).toBe(0);
+    expect(await answerTo(model, publish('xpublic'))).toBe(403);
+    expect(
+      await answerTo(model, async (channel) => {
+        await channel.assertQueue('q_pumpc.x');
+        await channel.bindQueue('q_pumpc.x', 'xlog', '#');
+      }),
+    ).toBe(403);
+    await model.close();
+  });
+});
