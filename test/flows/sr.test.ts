@@ -320,6 +320,9 @@ describe('all configurations', () => {
       'subscribe/two: would be started, shared process\n',
     );
     expect((await home.run('sr', ['enable', '*/*'])).code).toBe(0);
+    const watching = home.start('sr', ['status', '--watch']);
+    await watching.line(/^2 configurations: 2 stopped$/u);
+    expect((await watching.stop()).code).toBe(3);
     expect((await home.run('sr', ['show', 'subscribe/one'])).stdout).toContain('# sr_subscribe one');
     const unknown = await home.run('sr', ['stat']);
     expect(unknown).toMatchObject({ code: 2 });
