@@ -5,19 +5,28 @@ import { homeVariables, programPath } from './programs.js';
 import type { PumpUser } from './pump.js';
 import { quoted } from './screen.js';
 
+export type Options = readonly (readonly [name: string, value: string])[];
+
 /** An option line; spaces inside of a value are escaped the way configurations do it. */
 const optionLine = (name: string, value: string): string => `${name} ${value.replaceAll(' ', '\\ ')}`;
 
 /** Writes `COMPONENT/demo.conf` of the user and returns its lines. */
 export async function writeConfiguration(
   user: PumpUser,
-  component: 'post' | 'subscribe' | 'report',
-  options: readonly (readonly [name: string, value: string])[],
+  component: 'post' | 'subscribe' | 'report' | 'sarra' | '2xlog' | 'log2source',
+  options: Options,
 ): Promise<readonly string[]> {
-  const directory = join(user.home, 'config', 'sarra', component);
+  return writeLines(join(user.home, 'config', 'sarra', component, 'demo.conf'), options);
+}
+
+/** Writes `admin.conf`, which holds for every program of the user, and returns its lines. */
+export const writeAdmin = (user: PumpUser, options: Options): Promise<readonly string[]> =>
+  writeLines(join(user.home, 'config', 'sarra', 'admin.conf'), options);
+
+async function writeLines(file: string, options: Options): Promise<readonly string[]> {
   const lines = options.map(([name, value]) => optionLine(name, value));
-  await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, 'demo.conf'), `${lines.join('\n')}\n`);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, lines.map((line) => `${line}\n`).join(''));
   return lines;
 }
 

@@ -32,6 +32,7 @@ async function keepUp(
   const { pump, tree, mirror } = stage;
   const alice = quoted(await writeRunner(folder.path, pump.alice));
   const bob = quoted(await writeRunner(folder.path, pump.bob));
+  const feeder = quoted(await writeRunner(folder.path, pump.feeder));
   screen.step('The pump stays up until you press Ctrl-C. In other terminals, try:');
   const lines = [
     `${bob} sr_subscribe foreground demo`,
@@ -40,6 +41,8 @@ async function keepUp(
     `    alice posts a file; it appears in ${mirror}`,
     `${alice} sr_log foreground demo`,
     '    alice sees the records as they come',
+    `${feeder} sr status`,
+    "    what the pump's programs have done, and what waits",
   ];
   for (const line of lines) screen.line(line);
   // The file server keeps this process alive meanwhile.
@@ -56,11 +59,12 @@ async function showRound(wish: Wish, screen: Screen, signal: AbortSignal): Promi
   try {
     const tree = await findTree(wish.directory, folder);
     screen.title('Sarracenia: from alice to bob through a pump of your own');
-    screen.step('A private broker and a file server start on this machine');
+    screen.step('A private broker and two file servers start on this machine: one of alice, one of the pump');
     const stage = await setStage(folder, tree, signal);
     try {
       screen.line(`broker  amqp://127.0.0.1:${stage.pump.broker.port}/`);
       screen.line(`files   ${stage.filesUrl} serves ${tree}`);
+      screen.line(`pump    ${stage.shared.url} serves what the pump takes in`);
       screen.line(`folder  ${folder.path}`);
       await tour(screen, stage, signal);
       if (wish.keep) await keepUp(screen, stage, folder, signal);

@@ -1,8 +1,6 @@
-/** A pump in one process tree: a private broker, three users, and bindings in place of the daemons that route. */
+/** The broker of a pump, with three users, each of whom has a home. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connectBroker } from '../broker/connection.js';
-import { openTopology, postExchange, recordExchange } from '../broker/topology.js';
 import type { BrokerUser } from './broker-files.js';
 import { account, pumpDefinitions } from './accounts.js';
 import { startBroker } from './private-broker.js';
@@ -19,6 +17,8 @@ export interface PumpUser {
 
 export interface Pump {
   readonly broker: PrivateBroker;
+  /** Runs the pump. */
+  readonly feeder: PumpUser;
   /** Posts. */
   readonly alice: PumpUser;
   /** Subscribes. */
@@ -45,37 +45,8 @@ async function makeHome(directory: string, user: BrokerUser, port: number): Prom
   return { name: user.name, home, brokerUrl: `amqp://${user.name}@127.0.0.1:${port}/` };
 }
 
-/** What the daemons of a pump would carry: posts become public, records go back to whom they are about. */
-async function bindRoutes(
-  port: number,
-  feeder: BrokerUser,
-  source: string,
-  subscriber: string,
-): Promise<void> {
-  const { name: user, password } = feeder;
-  const address = {
-    tls: false,
-    host: '127.0.0.1',
-    port,
-    vhost: '/',
-    user,
-    password,
-    login: 'PLAIN',
-  } as const;
-  const connection = connectBroker({ addresses: [address], name: 'quickstart' });
-  try {
-    await connection.link(undefined, { failFast: true });
-    const { bindExchange } = openTopology(connection);
-    await bindExchange('xpublic', postExchange(source), 'v02.post.#');
-    for (const kind of ['log', 'report'])
-      await bindExchange(recordExchange(source, 'log'), postExchange(subscriber), `v02.${kind}.#`);
-  } finally {
-    await connection.close();
-  }
-}
-
 /**
- * Starts the pump on free ports of loopback. Resolves when alice can post and bob can subscribe. Throws FatalError
+ * Starts the broker on free ports of loopback. Resolves when its users can work with it. Throws FatalError
  * when RabbitMQ is missing or does not come up; nothing is left running then.
  */
 export async function startPump({ directory, temporary, signal }: PumpOptions): Promise<Pump> {
@@ -89,9 +60,9 @@ export async function startPump({ directory, temporary, signal }: PumpOptions): 
     ...(signal !== undefined && { signal }),
   });
   try {
-    await bindRoutes(broker.port, feeder, source.name, subscriber.name);
     return {
       broker,
+      feeder: await makeHome(directory, feeder, broker.port),
       alice: await makeHome(directory, source, broker.port),
       bob: await makeHome(directory, subscriber, broker.port),
       stop: broker.stop,

@@ -272,11 +272,29 @@ describe('the commands of the documents', () => {
 
   it('of the quickstart do what it says', { timeout: 240_000 }, async () => {
     const place = await follow('docs/quickstart.md', 'quickstart', {
-      '2. Keep the pump, and play': async ({ directory }) => {
-        await eventually('bob has the file', () => existsSync(join(directory, 'pump/mirror/hello.txt')));
+      '2. Keep the pump, and play': async ({ directory }, running) => {
+        await eventually(
+          'bob has the file',
+          () => existsSync(join(directory, 'pump/mirror/hello.txt')),
+          60_000,
+        );
+        for (const record of [/201 .*feeder@.* \/hello\.txt/u, /201 .*bob@.* \/alice\/hello\.txt/u])
+          await eventually(
+            `alice sees ${record.source}`,
+            () => running.some(({ output }) => record.test(output())),
+            60_000,
+          );
       },
       '3. The same by hand': async ({ directory }) => {
-        expect((await readdir(join(directory, 'pump/got'))).sort()).toEqual(['tue.txt', 'wed.txt']);
+        await eventually(
+          'bob has what is left',
+          async () => {
+            const got = await readdir(join(directory, 'pump/got')).catch(() => []);
+            expect(got.sort()).toEqual(['tue.txt', 'wed.txt']);
+            return true;
+          },
+          60_000,
+        );
       },
       '4. On a pump of others': async ({ home }) => {
         expect(existsSync(join(home, '.config/sarra/credentials.conf'))).toBe(true);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compareTrees, contentOf } from '../../src/quickstart/compare-trees.js';
+import { eventually } from '../servers/rabbitmq.js';
 
 const program = join(import.meta.dirname, '../../dist/quickstart/main.js');
 let scratch: string;
@@ -76,8 +77,9 @@ describe('the tour', () => {
     expect(said).toMatch(/alice\$ sr_post --post_broker amqp:\/\/alice@127\.0\.0\.1:\d+\//u);
     expect(said).toMatch(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +201 .*/u);
     expect(said).toMatch(
-      /files +36 and 1 link\n +bytes +3\.4 MiB\n +seconds +[\d.]+\n +delivered +all, identical, with 37 records/u,
+      /files +36 and 1 link, 3\.4 MiB\n +posted +37 by alice\n +taken in +37 by the pump\n +delivered +37 to bob, all identical\n +recorded +74 records seen by alice: 37 of the pump, 37 of bob\n +seconds +[\d.]+\n/u,
     );
+    for (const who of ['feeder', 'bob']) expect(said).toMatch(new RegExp(`${who}@\\S+ +Downloaded +/`, 'u'));
     expect(said).not.toContain('\u001b');
     expect(await readdir(join(scratch, 'temporary files'))).toEqual([]);
     expect(leftovers()).toEqual([]);
@@ -108,20 +110,23 @@ describe('the tour', () => {
     await cp(join(import.meta.dirname, '../fixtures'), join(scratch, 'tree'), { recursive: true });
     for (let round = 0; round < 2; round += 1) {
       const { interrupt, said, end } = begin([...words, 'tree']);
-      await said('alice sees the records as they come');
+      await said("what the pump's programs have done");
       const runner = join(scratch, 'kept/run-alice');
       await writeFile(join(scratch, 'tree/hello.txt'), `hello ${round}`);
       execFileSync(runner, ['sr_post', '-c', 'demo', join(scratch, 'tree/hello.txt')], { stdio: 'pipe' });
-      execFileSync(join(scratch, 'kept/run-bob'), ['sr_subscribe', '--once', 'foreground', 'demo'], {
-        stdio: 'pipe',
-      });
-      expect(
-        await compareTrees(
-          join(scratch, 'tree'),
-          await contentOf(join(scratch, 'tree')),
-          join(scratch, 'kept/mirror'),
-        ),
-      ).toEqual([]);
+      const [tree, mirror] = [join(scratch, 'tree'), join(scratch, 'kept/mirror')];
+      await eventually(
+        'bob has what alice has',
+        async () => {
+          const words = ['sr_subscribe', '--once', 'foreground', 'demo'];
+          execFileSync(join(scratch, 'kept/run-bob'), words, { stdio: 'pipe' });
+          expect(await compareTrees(tree, await contentOf(tree), mirror)).toEqual([]);
+          return true;
+        },
+        60_000,
+      );
+      const status = execFileSync(join(scratch, 'kept/run-feeder'), ['sr', 'status'], { encoding: 'utf8' });
+      expect(status).toContain('3 configurations: 3 running');
       interrupt();
       expect(await end).toMatchObject({ code: 0, complaints: '' });
       expect(leftovers()).toEqual([]);
@@ -130,7 +135,7 @@ describe('the tour', () => {
 
   it('ends at once when it is interrupted early', async () => {
     const { interrupt, said, end } = begin([]);
-    await said('file server start');
+    await said('two file servers start');
     interrupt();
     const { code, complaints } = await end;
     expect(code).toBe(1);
