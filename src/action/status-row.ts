@@ -39,7 +39,7 @@ export function rowFrom(name: string, answer: ConfigurationStatus): Row {
   return {
     configuration: name,
     state: answer.trouble !== undefined ? 'suspended' : running === instances.length ? complete : 'partial',
-    reason: answer.trouble ?? instances.find(({ reason }) => reason !== '')?.reason ?? '',
+    reason: answer.trouble ?? instances.find(({ reason }) => reason !== '')?.reason ?? waitText(reports),
     running,
     expected: instances.length,
     queue: reports[0]?.queue,
@@ -53,6 +53,12 @@ export function rowFrom(name: string, answer: ConfigurationStatus): Row {
     rate: reports.length === 0 ? undefined : sum(reports.map(({ rate }) => rate ?? 0)),
     details: answer,
   };
+}
+
+/** Why the queue waits, where the process speaks for itself. */
+function waitText(reports: readonly InstanceReport[]): string {
+  const waits = reports.find((report) => report.waits !== undefined)?.waits;
+  return waits === undefined ? '' : `the queue waits: ${waits}`;
 }
 
 /** Nobody says anything. */

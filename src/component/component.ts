@@ -2,6 +2,7 @@ import type { Consumer, Publisher } from '../broker/broker.js';
 import type { Config } from '../config/config.js';
 import type { OptionName } from '../config/options/index.js';
 import type { Root } from '../file/inside.js';
+import type { Holds } from '../flow/holds.js';
 import type { Found } from '../flow/posted.js';
 import type { Flow } from '../flow/recipe.js';
 import type { Settler } from '../flow/stage.js';
@@ -52,6 +53,8 @@ export interface Kit {
   /** `public`: web servers must have public addresses. */
   readonly transports: (reach?: 'public') => Transports;
   readonly rootOf: (target: Target) => Root;
+  /** What makes the queue wait. */
+  readonly holds: Holds;
   readonly plugins: Plugins;
   /** Plugins that name files; undefined where the configuration has none. */
   readonly nameScript: NameScript | undefined;

@@ -6,12 +6,14 @@ import { hook } from '../plugin/hook.js';
 import { dedupe } from '../stage/dedupe.js';
 import { events } from '../stage/events.js';
 import { fetch } from '../stage/fetch.js';
+import { gate } from '../stage/gate.js';
 import { install } from '../stage/install.js';
 import { latest, stillOurs } from '../stage/latest.js';
 import { place } from '../stage/place.js';
 import { followTarget } from '../stage/repost.js';
 import type { Round } from '../stage/round.js';
 import { protect } from '../stage/protect.js';
+import { room } from '../stage/room.js';
 import { select } from '../stage/select.js';
 import { unchanged } from '../stage/unchanged.js';
 import { refuseWebNames } from '../stage/web-names.js';
@@ -60,6 +62,7 @@ export const chosen = <I extends Received>(
     .to(events(config.selection.events))
     .to(select(selectOptions(config)))
     .to(place(placeOptions(config, kit)))
+    .to(gate(kit.holds))
     .to(hook('on_message', kit.plugins, followTarget(placeOptions(config, kit).repost)))
     .to(refuseWebNames())
     .to(dedupe(kit.store.seen, { ...dedupeOptions(config), round }));
@@ -73,6 +76,7 @@ export function installed<I extends Placed>(
 ): Line<Taken, I & Compared & Fetched & Installed> {
   const { transfer } = config;
   return line
+    .to(room(kit.holds, { least: transfer.freeSpaceMin }))
     .to(latest(kit.store.paths, inflightOf(config)))
     .to(
       unchanged(kit.rootOf, {

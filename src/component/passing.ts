@@ -7,6 +7,7 @@ import { hook } from '../plugin/hook.js';
 import { admit } from '../stage/admit.js';
 import { announce } from '../stage/announce.js';
 import { dedupe } from '../stage/dedupe.js';
+import { gate } from '../stage/gate.js';
 import { passOn } from '../stage/pass-on.js';
 import { postRate } from '../stage/post-rate.js';
 import { print } from '../stage/print.js';
@@ -61,6 +62,7 @@ export function passing(config: Config, kit: Kit): Flow {
     .to(admit(identityOf(config, kit), headersOf(config), kit.logger))
     .to(select(selectOptions(config)))
     .to(passOn({ receivedPrefix, topicPrefix }))
+    .to(gate(kit.holds))
     .to(hook('on_message', kit.plugins))
     .to(dedupe(kit.store.seen, dedupeOptions(config)));
   return passedOn(chosen, config, kit);

@@ -1,5 +1,5 @@
 import { RetryableError } from '../errors.js';
-import type { HookAnswer, HookChanges, Rejecting } from './plugin.js';
+import type { HookAnswer, HookChanges, Holding, Rejecting } from './plugin.js';
 
 type Table = Readonly<Record<string, unknown>>;
 
@@ -8,6 +8,10 @@ const isTable = (value: unknown): value is Table => typeof value === 'object' &&
 /** Records carry three digits; what is none of them stands for "not allowed". */
 const codeOf = (code: unknown): number =>
   typeof code === 'number' && Number.isInteger(code) && code >= 100 && code <= 999 ? code : 403;
+
+/** Seconds until a plugin that holds is asked again. */
+const USUAL_HOLD = 10;
+const LONGEST_HOLD = 3600;
 
 /** Texts of the named members; anything else a plugin put there is a fault of the plugin. */
 function textsOf(table: unknown, names: readonly string[], who: string): Record<string, string> {
@@ -42,13 +46,23 @@ function headersOf(table: unknown, who: string): Record<string, string | null> {
 export function readAnswer(given: unknown, who: string): HookAnswer {
   if (given === undefined || given === null || typeof given === 'boolean') return given ?? undefined;
   if (!isTable(given)) throw new RetryableError(`${who}: its answer is a ${typeof given}, not one of a hook`);
-  const { reject, next, target } = given;
+  const { reject, hold, next, target } = given;
   if (reject !== undefined) {
     const { code, text } = isTable(reject) ? reject : {};
     const rejecting: Rejecting = {
       reject: { code: codeOf(code), text: typeof text === 'string' ? text : 'rejected' },
     };
     return rejecting;
+  }
+  if (hold !== undefined) {
+    const { text, seconds } = isTable(hold) ? hold : {};
+    const holding: Holding = {
+      hold: {
+        text: typeof text === 'string' ? text : 'held',
+        seconds: typeof seconds === 'number' && seconds >= 0 ? Math.min(seconds, LONGEST_HOLD) : USUAL_HOLD,
+      },
+    };
+    return holding;
   }
   const changes: HookChanges = {
     ...(next !== undefined && {

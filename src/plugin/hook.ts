@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PermanentError } from '../errors.js';
 import type { Target } from '../flow/item.js';
 import { type Settled, dropped } from '../flow/outcome.js';
@@ -6,7 +7,7 @@ import type { Announcement } from '../message/announcement.js';
 import { encodeRelPath } from '../message/rel-path.js';
 import { readAnswer } from './answer.js';
 import { answered } from './answered.js';
-import type { HookAnswer, HookChanges, HookContext, HookEvent, Plugin } from './plugin.js';
+import type { Holding, HookAnswer, HookChanges, HookContext, HookEvent, Plugin } from './plugin.js';
 import { type Entry, type Plugins, isOurs } from './plugins.js';
 import { retarget } from './retarget.js';
 
@@ -65,6 +66,9 @@ export function hook(
     if (entry === undefined) return current === item ? (pass as Gain) : gainOf(current);
     const who = `${name} ${entry.name}`;
     const goOn = (given: unknown): Gain | Settled | Promise<Gain | Settled> => {
+      const hold = holdIn(given, who);
+      if (hold !== undefined)
+        return held(hold, () => entry.run(event, context), { who, plugins, stop: context.stop }).then(goOn);
       const next = answerOf(entry, current, given);
       return next === undefined ? dropped(who) : asked(item, context, index + 1, next);
     };
@@ -78,6 +82,30 @@ export function hook(
     run: (item, stop) =>
       entries.length === 0 || !isDue(name, item) ? (pass as Gain) : asked(item, plugins.context(stop)),
   };
+}
+
+const holdIn = (given: unknown, who: string): Holding['hold'] | undefined => {
+  const answer = readAnswer(given, who);
+  return typeof answer === 'object' && 'hold' in answer ? answer.hold : undefined;
+};
+
+/** Holds the queue, and asks again until the answer is another one. */
+async function held(
+  first: Holding['hold'],
+  ask: () => unknown,
+  { who, plugins, stop }: { readonly who: string; readonly plugins: Plugins; readonly stop: AbortSignal },
+): Promise<unknown> {
+  const end = plugins.holds?.begin(`${first.text} (${who})`);
+  try {
+    for (let hold: Holding['hold'] | undefined = first; ;) {
+      await sleep((hold.seconds ?? 0) * 1000, undefined, { signal: stop });
+      const given: unknown = await answered(ask, stop, who);
+      hold = holdIn(given, who);
+      if (hold === undefined) return given;
+    }
+  } finally {
+    end?.();
+  }
 }
 
 function eventOf(hookName: keyof Plugin, item: Hookable): HookEvent {
@@ -100,6 +128,7 @@ function apply(
 ): Hookable | undefined {
   if (answer === undefined || answer === true) return item;
   if (answer === false) return undefined;
+  if ('hold' in answer) return item;
   if ('reject' in answer) {
     throw new PermanentError(answer.reject.code, `${answer.reject.text} (${hookName} ${plugin})`);
   }

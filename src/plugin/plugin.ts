@@ -41,11 +41,16 @@ export interface Rejecting {
   readonly reject: { readonly code: number; readonly text: string };
 }
 
+/** The queue waits: nothing more is begun, nothing is acknowledged. The plugin is asked again, every ten seconds unless it says more often. */
+export interface Holding {
+  readonly hold: { readonly text: string; readonly seconds?: number };
+}
+
 /**
- * Nothing or true: go on. False: drop the item, silently for its source. To hold an item, do not resolve the
- * promise yet: nothing is acknowledged meanwhile. Throwing means "try again later".
+ * Nothing or true: go on. False: drop the item, silently for its source. To hold one item only, do not resolve
+ * the promise yet. Throwing means "try again later".
  */
-export type HookAnswer = void | boolean | HookChanges | Rejecting;
+export type HookAnswer = void | boolean | HookChanges | Rejecting | Holding;
 
 export interface HookContext {
   readonly logger: Logger;

@@ -1,3 +1,4 @@
+import type { Holds } from '../flow/holds.js';
 import type { HookContext, Plugin } from './plugin.js';
 
 /** One loaded plugin behind one hook, by the name it has in the configuration. */
@@ -12,6 +13,8 @@ export interface Entry<K extends keyof Plugin = keyof Plugin> {
 export interface Plugins {
   readonly entries: <K extends keyof Plugin>(hook: K) => readonly Entry<K>[];
   readonly context: (stop: AbortSignal) => HookContext;
+  /** Told of what a plugin holds. */
+  readonly holds?: Holds;
 }
 
 /** Whether nobody else's code runs behind a hook. */

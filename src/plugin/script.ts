@@ -183,6 +183,11 @@ function answerOf(file: string, output: string, context: HookContext): HookAnswe
       reject: { code: Number(code ?? Number.NaN), text: typeof why === 'string' ? why : 'rejected' },
     };
   }
+  const hold = answer['hold'];
+  if (typeof hold === 'object' && hold !== null) {
+    const { text: why, seconds } = hold as Record<string, unknown>;
+    return { hold: { text: textOf(why) ?? 'held', ...(typeof seconds === 'number' && { seconds }) } };
+  }
   return changesOf(answer);
 }
 

@@ -222,5 +222,6 @@ export function troubleOf(report: InstanceReport | undefined): string {
   const bad = Object.entries(report?.connections ?? {}).find(([, { state }]) => state !== 'connected');
   if (bad !== undefined) return `${bad[0]} connection ${bad[1].state}: ${bad[1].reason}`;
   const [difference] = report?.differences ?? [];
+  if (difference === undefined && report?.waits !== undefined) return `the queue waits: ${report.waits}`;
   return difference === undefined ? '' : `the balance does not add up: ${difference}`;
 }

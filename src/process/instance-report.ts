@@ -41,5 +41,6 @@ export async function reportWith(
     rate,
     bytes,
     held: kit.held(),
+    waits: kit.holds.reason(),
   };
 }

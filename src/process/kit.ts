@@ -7,6 +7,7 @@ import type { Config } from '../config/config.js';
 import type { Origin } from '../config/rules.js';
 import { placeOf } from '../config/syntax.js';
 import { FatalError, messageOf } from '../errors.js';
+import { type Holds, createHolds } from '../flow/holds.js';
 import type { Logger } from '../logger.js';
 import { deadline } from '../plugin/deadline.js';
 import { type Wanted, loadPlugins } from '../plugin/load.js';
@@ -111,6 +112,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
   const plan = planQueue(config, own, around, rehearsal);
   const roots = openRoots();
   // Without a list of retries, what is not tried at once is never tried.
+  const holds = createHolds(logger, now);
   const breaker = config.queue.retry
     ? openBreaker({ logger, lanes: config.running.lanes, ...around.breaker })
     : undefined;
@@ -125,7 +127,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
       },
       credentialOf: (url) => credentials.site(config.withPassword(url)),
       logger,
-      bandwidth: bandwidthOf(config, around.store),
+      bandwidth: bandwidthOf(config, around.store, holds),
       ...(breaker === undefined ? {} : { breaker }),
       ...(around.addresses === undefined ? {} : { addresses: around.addresses }),
     });
@@ -174,7 +176,8 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     store: { ...around.store, retries: door.retries(around.store.retries) },
     transports: (reach) => transports[reach ?? 'any'].get(),
     rootOf: roots.of,
-    plugins,
+    holds,
+    plugins: { ...plugins, holds },
     nameScript,
     write: around.write,
     colour: around.colour,
@@ -211,8 +214,14 @@ async function forget(brokers: Brokers, queue: string, logger: Logger): Promise<
 }
 
 /** Undefined without a limit. */
-const bandwidthOf = ({ transfer: { kbytesPs } }: Config, { bandwidth }: Store) =>
-  kbytesPs > 0 ? { kbytesPerSecond: kbytesPs, lease: bandwidth.lease } : undefined;
+const bandwidthOf = ({ transfer: { kbytesPs } }: Config, { bandwidth }: Store, holds: Holds) =>
+  kbytesPs > 0
+    ? {
+        kbytesPerSecond: kbytesPs,
+        lease: bandwidth.lease,
+        waited: () => holds.note(`the bandwidth is used up, kbytes_ps is ${kbytesPs}`),
+      }
+    : undefined;
 
 function required<T>(value: T | undefined, option: string): T {
   if (value === undefined)

@@ -27,6 +27,8 @@ export interface InstanceReport {
   readonly bytes: number;
   /** Servers that are left alone for a while. */
   readonly held: readonly HeldHost[];
+  /** Why the queue waits, or goes slowly; undefined while all is well. */
+  readonly waits?: string | undefined;
 }
 
 /** From an instance to its supervisor. */

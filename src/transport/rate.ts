@@ -10,6 +10,15 @@ export interface Rate {
   readonly limit: (data: AsyncIterable<Uint8Array>, stop: AbortSignal) => AsyncIterable<Uint8Array>;
 }
 
+export interface RateOptions {
+  readonly lease: Lease;
+  /** Told when bytes had to wait for longer than a moment. */
+  readonly waited?: () => void;
+}
+
+/** Milliseconds of waiting after which the limit is what holds us up. */
+const MOMENT = 500;
+
 /** Milliseconds for which bytes that were leased and not moved are ours. */
 const KEPT = 200;
 
@@ -25,7 +34,7 @@ interface Waiting {
  * together, for what they have in hand and as much again as was moved with the lease before, so that small files need
  * not ask for each; what is not used within a fifth of a second is let go.
  */
-export function openRate(kbytesPerSecond: number, { lease }: { readonly lease: Lease }): Rate {
+export function openRate(kbytesPerSecond: number, { lease, waited }: RateOptions): Rate {
   const perSecond = kbytesPerSecond * 1024;
   const most = Math.max(1, Math.floor(perSecond / 10));
   const queue: Waiting[] = [];
@@ -75,10 +84,12 @@ export function openRate(kbytesPerSecond: number, { lease }: { readonly lease: L
     }
     return new Promise((resolve, reject) => {
       const end = (): void => stop.removeEventListener('abort', abort);
+      const since = performance.now();
       const waiting: Waiting = {
         missing: bytes,
         go: () => {
           end();
+          if (performance.now() - since > MOMENT) waited?.();
           resolve();
         },
         fail: (thrown) => {

@@ -3,7 +3,7 @@ import type { Logger } from '../logger.js';
 import type { Breaker } from './breaker.js';
 import type { Addresses } from './guarded-connect.js';
 import { openPool } from './pool.js';
-import { type Lease, openRate, type Rate } from './rate.js';
+import { openRate, type Rate, type RateOptions } from './rate.js';
 import type { Credential, Session, TransferLimits, Transport, Transports } from './transport.js';
 
 export interface TransportOptions {
@@ -12,7 +12,7 @@ export interface TransportOptions {
   readonly credentialOf: (baseUrl: string) => Credential | undefined;
   readonly logger: Logger;
   /** Bandwidth limit in KiB/s, and where this process asks for its share; absent for none. */
-  readonly bandwidth?: { readonly kbytesPerSecond: number; readonly lease: Lease } | undefined;
+  readonly bandwidth?: (RateOptions & { readonly kbytesPerSecond: number }) | undefined;
   /** Leaves dead servers alone; without it every file finds out for itself. */
   readonly breaker?: Breaker;
   /** Replaced only by tests. */

@@ -15,6 +15,7 @@ import type { Config } from '../../src/config/config.js';
 import type { ComponentName } from '../../src/config/option.js';
 import { readConfig } from '../../src/config/read.js';
 import { silentLogger } from '../../src/logger.js';
+import { createHolds } from '../../src/flow/holds.js';
 import { encodeAnnouncement, encodeReport } from '../../src/message/v02.js';
 import type { Plugin } from '../../src/plugin/plugin.js';
 import type { Plugins } from '../../src/plugin/plugins.js';
@@ -149,6 +150,7 @@ const kitOf = (messages: readonly Message[], more: Partial<Kit> = {}): Kit => ({
   colour: (_code, text) => text,
   watcher: { name: 'watcher', settle: () => slowly('watch', async () => undefined) },
   failures: createFailures(silentLogger),
+  holds: createHolds(silentLogger, Date.now),
   paths: [],
   ...more,
 });

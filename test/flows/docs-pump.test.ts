@@ -139,6 +139,9 @@ it('the commands of the guide for a pump do what it says', { timeout: 120_000 },
     expect(said.get('sr_sarra status from_pumpb')).toContain('running');
     const limited = said.get('sr_sarra --access alice,bob show from_alice');
     expect(limited).toMatch(/^accept .*, access alice,bob$/mu);
+    expect(said.get('sr_sarra --free_space_min 1G show from_alice')).toMatch(
+      /^free_space_min (?:1G|1073741824) /mu,
+    );
     expect(said.size).toBeGreaterThan(14);
     expect(said.get('sr start')).toMatch(/^6 started$/mu);
     expect(said.get("sr status 'sarra/*'")).toMatch(/sarra\/from_alice +running +1\/1/u);

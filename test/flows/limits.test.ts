@@ -2,6 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Member, type Pump, makePump } from '../servers/pump.js';
+import { eventually } from '../servers/rabbitmq.js';
 import type { Reply, Site } from '../servers/sites.js';
 import { encoded, md5, stamp, topicOf } from '../servers/station.js';
 
@@ -85,5 +86,41 @@ describe('who may read', () => {
     expect(pump.log.records().filter(({ path, code }) => path.includes('.ht') && code === 403)).toHaveLength(
       2,
     );
+  });
+});
+
+describe('a plugin that holds', () => {
+  it('makes the queue wait, which status tells, and it goes on by itself', async () => {
+    const { home } = pump.feeder;
+    const shut = join(pump.tree, '..', 'shut');
+    const plugin = join(pump.tree, '..', 'hold.mjs');
+    writeFileSync(shut, '');
+    writeFileSync(
+      plugin,
+      `import { existsSync } from 'node:fs';
+       export const on_message = () =>
+         existsSync(${JSON.stringify(shut)}) ? { hold: { text: 'the archive is shut', seconds: 0.1 } } : true;`,
+    );
+    await fromAlice(`on_message ${plugin}`, 'instances 2');
+    for (let number = 0; number < 40; number += 1) await say(`f${number}`);
+    expect((await home.run('sr_sarra', ['start', 'from_alice'])).code).toBe(0);
+    try {
+      await eventually('status tells why', async () => {
+        const { stdout } = await home.run('sr_sarra', ['--json', 'status', 'from_alice']);
+        const [row] = JSON.parse(stdout) as { reason: string; balance: { done: number } | null }[];
+        expect(row?.reason).toMatch(/^the queue waits: the archive is shut \(on_message .*hold\.mjs\)$/);
+        expect(row?.balance?.done).toBe(0);
+        return true;
+      });
+      expect(existsSync(treeOf(alice))).toBe(false);
+      rmSync(shut);
+      await eventually(
+        'all are there',
+        () => existsSync(join(treeOf(alice), 'f39')) && pump.public.all().length === 40,
+        30_000,
+      );
+    } finally {
+      await home.run('sr_sarra', ['stop', 'from_alice']);
+    }
   });
 });

@@ -165,6 +165,17 @@ const transfer: Readonly<Record<string, Case>> = {
       expect(tally.files).toBe(0);
       expect(performance.now() - started).toBeGreaterThan(600);
     }),
+  free_space_min: async (lab) => {
+    const { tally, log, acknowledged } = await lab.run('subscribe', ['free_space_min 900000G'], {
+      messages: [lab.announced('a/b')],
+      until: async () => new Promise((resolve) => setTimeout(resolve, 500)),
+    });
+    expect({ files: tally.files, acknowledged }).toEqual({ files: 0, acknowledged: 0 });
+    expect(log).toMatch(
+      /the queue waits: \d+ bytes are free on the disk of .*free_space_min is \d+: make room/,
+    );
+    expect((await run(lab, 'free_space_min 1')).tally.files).toBe(1);
+  },
   timeout: async (lab) =>
     withServer(async ({ url }) => {
       const { waiting, log } = await lab.run('subscribe', ['timeout 0.2', 'attempts 1'], {

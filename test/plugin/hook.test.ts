@@ -2,6 +2,8 @@ import type { Announcement } from '../../src/message/announcement.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
+import { createHolds } from '../../src/flow/holds.js';
+import { silentLogger } from '../../src/logger.js';
 import { type Hookable, hook } from '../../src/plugin/hook.js';
 import type { HookAnswer, HookEvent, Plugin } from '../../src/plugin/plugin.js';
 import { reportHook } from '../../src/plugin/report-hook.js';
@@ -43,6 +45,21 @@ describe('hook', () => {
     expect(await endOf(ask(answering({ reject: { code: 451, text: 'virus' } })), item)).toBe(
       'refused 451: virus (on_message p0)',
     );
+  });
+
+  it('holds the queue, asks again, and takes what is answered then', async () => {
+    const holds = createHolds(silentLogger, Date.now);
+    const seen: (string | undefined)[] = [];
+    const plugin = (last: unknown): Plugin => ({
+      on_message: () => {
+        seen.push(holds.reason());
+        return (seen.length < 3 ? { hold: { text: 'shut', seconds: 0 } } : last) as HookAnswer;
+      },
+    });
+    const asked = hook('on_message', { ...pluginsOf(plugin({ reject: { code: 451, text: 'no' } })), holds });
+    expect(await endOf(asked, item)).toBe('refused 451: no (on_message p0)');
+    expect(seen).toEqual([undefined, 'shut (on_message p0)', 'shut (on_message p0)']);
+    expect(holds.reason()).toBeUndefined();
   });
 
   it.each([0, 42, 1000, 4.5, Number.NaN, '499', undefined])(

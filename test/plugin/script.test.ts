@@ -110,6 +110,9 @@ describe('a script as a hook', () => {
     expect(await run(`echo '{"reject":{"code":451,"text":"virus"}}'`)).toEqual({
       reject: { code: 451, text: 'virus' },
     });
+    expect(await run(`echo '{"hold":{"text":"shut","seconds":3}}'`)).toEqual({
+      hold: { text: 'shut', seconds: 3 },
+    });
   });
 
   it('logs what it prints otherwise', async () => {

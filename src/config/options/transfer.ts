@@ -82,6 +82,12 @@ export const transfer = group({
     components: downloaders,
     help: 'Largest file that is fetched; 0 is no limit.',
   }),
+  free_space_min: option({
+    type: size,
+    default: 0,
+    components: downloaders,
+    help: 'Bytes that stay free on the disk of the target: with less the queue waits; 0 asks nothing.',
+  }),
   block_size_min: option({
     type: size,
     default: 0,
