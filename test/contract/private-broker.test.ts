@@ -33,9 +33,16 @@ const isAlive = (pid: number): boolean => {
 
 /** The module under test as plain JavaScript, so that another process can run it and be killed. */
 async function buildOwner(build: string): Promise<void> {
-  await mkdir(join(build, 'quickstart'), { recursive: true });
+  for (const folder of ['quickstart', 'pump']) await mkdir(join(build, folder), { recursive: true });
   await writeFile(join(build, 'package.json'), '{"type":"module"}');
-  for (const name of ['errors', 'logger', 'quickstart/broker-files', 'quickstart/private-broker']) {
+  const needed = [
+    'errors',
+    'logger',
+    'pump/passwords',
+    'quickstart/broker-files',
+    'quickstart/private-broker',
+  ];
+  for (const name of needed) {
     const source = await readFile(join(import.meta.dirname, '../../src', `${name}.ts`), 'utf8');
     const { outputText } = ts.transpileModule(source, {
       compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
