@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { silentLogger } from '../../src/logger.js';
 import { dedupeKey } from '../../src/stage/dedupe-key.js';
 import { decode } from '../../src/message/formats.js';
-import { becomeOwner } from '../../src/store/owner.js';
+import { type Owner, becomeOwner } from '../../src/store/owner.js';
 import { type Scene, headersOf, openScene, pathsOf, sorted } from './passing.js';
 
 /* The table of a feed that brings very much: it is on disk, and costs next to no memory. */
@@ -42,8 +42,7 @@ async function privateBytes(pid: number): Promise<number> {
   return kib.reduce((total, one) => total + one, 0) * 1024;
 }
 
-async function fill(state: string, paths: readonly string[]): Promise<void> {
-  mkdirSync(state, { recursive: true, mode: 0o700 });
+const openTable = async (state: string): Promise<Owner> => {
   const owner = await becomeOwner(state, {
     handlers: {},
     flush: false,
@@ -52,18 +51,28 @@ async function fill(state: string, paths: readonly string[]): Promise<void> {
     logger: silentLogger,
   });
   if (owner === undefined) throw new Error('somebody else has the state');
+  return owner;
+};
+
+/** Fills it, and answers how many seconds it takes to open it then. */
+async function fill(state: string, paths: readonly string[]): Promise<number> {
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  const owner = await openTable(state);
   const { seen } = owner.store;
   for (let at = 0; at < paths.length; at += 2000)
     await Promise.all(
       paths.slice(at, at + 2000).map((path) => seen.commit(keyOf(path), PERIOD * 1000, path)),
     );
   await owner.close();
+  const began = performance.now();
+  await (await openTable(state)).close();
+  return (performance.now() - began) / 1000;
 }
 
 it(`${ENTRIES} entries are known, and need little memory`, async () => {
   const { home, broker, announce, passed, drained, feeder } = scene;
   const paths = pathsOf(ENTRIES);
-  await fill(join(home.state, 'winnow', 'w'), paths);
+  const opened = await fill(join(home.state, 'winnow', 'w'), paths);
   await home.configure('winnow', 'w', [
     `broker ${broker}`,
     'exchange xin',
@@ -73,9 +82,7 @@ it(`${ENTRIES} entries are known, and need little memory`, async () => {
     'loglevel warning',
     `suppress_duplicates ${PERIOD}`,
   ]);
-  const began = performance.now();
   const started = await home.run('sr_winnow', ['start', 'w']);
-  const seconds = (performance.now() - began) / 1000;
   expect(started.code, started.stderr).toBe(0);
   let bytes = 0;
   try {
@@ -93,6 +100,6 @@ it(`${ENTRIES} entries are known, and need little memory`, async () => {
     await home.run('sr_winnow', ['stop', 'w']);
   }
   const mebibytes = (bytes / 2 ** 20).toFixed(0);
-  console.log(`${ENTRIES} entries: ${mebibytes} MiB in 3 processes; started in ${seconds.toFixed(2)} s`);
+  console.log(`${ENTRIES} entries: ${mebibytes} MiB in 3 processes; opened in ${opened.toFixed(2)} s`);
   expect(bytes).toBeLessThan(MEMORY);
 }, 900_000);
