@@ -1,6 +1,7 @@
 import { FatalError } from '../errors.js';
 import type { ComponentFacts } from './components.js';
 import { nearestName } from './nearest.js';
+import { isRouter } from './option.js';
 import type { FoundOption } from './options/index.js';
 import { findOption, obsoleteNames, optionKeywords } from './options/index.js';
 import { commandLineOrigin } from './reading/command-line.js';
@@ -232,7 +233,7 @@ function refuseHalfNamed(roles: Roles, options: readonly Directive[], facts: Com
   const extra = roles.rest[0];
   if (extra !== undefined && (facts.takesPaths || !several.has(roles.action ?? '')))
     throw usage(`${extra}: one word too many. Name one configuration`);
-  if (roles.configuration !== undefined || facts.takesPaths || facts.alone) return;
+  if (roles.configuration !== undefined || facts.takesPaths || facts.alone || isRouter(facts.name)) return;
   const brokers = options.filter(({ keyword }) => /^(post_)?broker$/.test(findOption(keyword)?.name ?? ''));
   if (brokers.length > 0 && roles.action !== undefined && roles.action !== 'foreground')
     throw usage(

@@ -46,6 +46,7 @@ async function alicePosts(path: string, content: string): Promise<void> {
 it('the commands of the guide for a pump do what it says', { timeout: 120_000 }, async () => {
   const { home } = pump.feeder;
   const link = await other.member('pumpa', 'subscriber');
+  const relay = other.feeder;
   const urp = await pump.member('urp', 'source');
   await writeFile(
     join(home.configuration, 'credentials.conf'),
@@ -58,6 +59,7 @@ it('the commands of the guide for a pump do what it says', { timeout: 120_000 },
     text
       .replaceAll('amqps://feeder@pump.example.org', pump.feeder.broker)
       .replaceAll('amqps://pumpa@pump-b.example.org', link.broker)
+      .replaceAll('amqps://relay@pump-b.example.org', relay.broker)
       .replaceAll('https://pump.example.org/', pump.site.url)
       .replaceAll('data.example.org', '127.0.0.1')
       .replaceAll('xs_alice', `xs_${alice.user.name}`)
@@ -75,6 +77,8 @@ it('the commands of the guide for a pump do what it says', { timeout: 120_000 },
     const [component = '', name = ''] = file.replace(/\.conf$/u, '').split('/');
     await home.configure(component, name, here(block.text).split('\n'));
   }
+  const lines = blocks.find(({ text }) => text.startsWith('# log2clusters.conf'));
+  await writeFile(join(home.configuration, 'log2clusters.conf'), here(lines?.text ?? ''));
   const run = async (command: string): Promise<string> => {
     const { stdout, stderr } = await shell('/bin/sh', ['-c', here(command)], {
       cwd: home.directory,
@@ -142,8 +146,10 @@ it('the commands of the guide for a pump do what it says', { timeout: 120_000 },
     expect(said.get('sr_sarra --free_space_min 1G show from_alice')).toMatch(
       /^free_space_min (?:1G|1073741824) /mu,
     );
-    expect(said.size).toBeGreaterThan(14);
-    expect(said.get('sr start')).toMatch(/^6 started$/mu);
+    expect(said.get('sr_2xlog status')).toContain('running');
+    expect(said.get('sr_log2clusters status pumpc')).toContain('running');
+    expect(said.size).toBeGreaterThan(20);
+    expect(said.get('sr start')).toMatch(/^10 started$/mu);
     expect(said.get("sr status 'sarra/*'")).toMatch(/sarra\/from_alice +running +1\/1/u);
     expect(said.get('sr sanity')).toBe('');
   } finally {
