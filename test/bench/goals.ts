@@ -5,14 +5,15 @@ export interface Figures {
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly peakBytes: number;
+  readonly brokerSeconds: number;
 }
 
 export interface Goal {
   /**
-   * rate: how much of the reference's rate; cpu: how many times its processor time; added: milliseconds more than it;
+   * rate: how much of the reference's rate; cpu: how many times its processor time; broker: the same of the broker's; added: milliseconds more than it;
    * memory: MiB at most; idle: MiB for each further idle configuration.
    */
-  readonly kind: 'rate' | 'cpu' | 'added' | 'memory' | 'idle';
+  readonly kind: 'rate' | 'cpu' | 'broker' | 'added' | 'memory' | 'idle';
   readonly reach: number;
   readonly aim: number;
 }
@@ -33,6 +34,7 @@ export const goals = {
   notify: [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
   shovel: [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
   winnow: [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
+  routing: [{ kind: 'broker', reach: 1.8, aim: 1.4 }, memory],
   start: [{ kind: 'added', reach: 250, aim: 100 }, memory],
   durability: [memory],
   idle: [{ kind: 'idle', reach: 3, aim: 1 }],
@@ -68,6 +70,8 @@ export function valueOf(kind: Goal['kind'], ours: readonly Figures[], reference:
       return of(reference, 'seconds') / of(ours, 'seconds');
     case 'cpu':
       return of(ours, 'cpuSeconds') / of(reference, 'cpuSeconds');
+    case 'broker':
+      return of(ours, 'brokerSeconds') / of(reference, 'brokerSeconds');
     case 'added':
       return (of(ours, 'seconds') - of(reference, 'seconds')) * 1000;
     case 'memory':

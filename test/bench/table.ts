@@ -12,6 +12,7 @@ const middle = (costs: readonly Cost[], figure: keyof Cost): number =>
 const texts: Readonly<Record<Verdict['kind'], (value: number) => string>> = {
   rate: (value) => `${value.toFixed(2)} of the reference's rate`,
   cpu: (value) => `${value.toFixed(1)} times the reference's processor time`,
+  broker: (value) => `${value.toFixed(2)} times the broker's processor time`,
   added: (value) => `${value.toFixed(0)} ms more than the reference`,
   memory: (value) => `${value.toFixed(0)} MiB at most`,
   idle: (value) => `${value.toFixed(1)} MiB for each further configuration`,

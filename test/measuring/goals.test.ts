@@ -5,6 +5,7 @@ const cost = (seconds: number, cpuSeconds: number, mebibytes: number) => ({
   seconds,
   cpuSeconds,
   peakBytes: mebibytes * 1024 * 1024,
+  brokerSeconds: cpuSeconds / 2,
 });
 
 const ours = [cost(4, 8, 100), cost(2, 6, 120), cost(3, 7, 90)];
@@ -14,6 +15,7 @@ describe('valueOf', () => {
   it.each([
     ['rate', 0.5],
     ['cpu', 3.5],
+    ['broker', 3.5],
     ['added', 1500],
     ['memory', 120],
     ['idle', 4.5],

@@ -4,6 +4,7 @@ import { notify, shovel, winnow } from './copying.js';
 import { durability } from './durability.js';
 import { idle } from './idle.js';
 import { postName, postSum } from './post.js';
+import { routing } from './routing.js';
 import { start } from './start.js';
 import { subscribeFile } from './subscribe-file.js';
 import { subscribeLarge, subscribeMedium, subscribeSmall } from './subscribe-http.js';
@@ -18,6 +19,7 @@ export const cases: readonly Case[] = [
   notify,
   shovel,
   winnow,
+  routing,
   start,
   durability,
   idle,
