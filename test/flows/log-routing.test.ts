@@ -87,10 +87,8 @@ const routers = ['sr_log2clusters', 'sr_log2source', 'sr_2xlog'] as const;
 
 /** Starts what routes; it is bound when this has ended. */
 async function route(home: Home): Promise<void> {
-  for (const program of routers) {
-    const { code, stdout, stderr } = await home.run(program, ['start']);
-    expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
-  }
+  const started = routers.map((program) => home.run(program, ['start']));
+  for (const ended of await Promise.all(started)) expect(ended).toMatchObject({ code: 0 });
 }
 
 const homes: Home[] = [];
@@ -107,7 +105,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   for (const home of homes.splice(0)) {
-    for (const program of [...routers, 'sr_log']) await home.run(program, ['stop']);
+    await Promise.all([...routers, 'sr_log'].map((program) => home.run(program, ['stop'])));
     await home.remove();
   }
 });
