@@ -1,8 +1,7 @@
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configurationMode, listConfigurations } from '../config/directories.js';
-import { components } from '../config/components.js';
-import { type ComponentName, isRouter, routers } from '../config/option.js';
+import { type ComponentName, isRouter } from '../config/option.js';
 import { clusterFile, readClusterLines } from '../config/reading/cluster-lines.js';
 import { FatalError, messageOf, systemCode } from '../errors.js';
 import type { Host } from './host.js';
@@ -16,23 +15,6 @@ import { baseDirectories, readOrder } from './order.js';
 
 /** The configuration of a router that serves the whole pump. */
 const STANDING = 'pump';
-
-/** Has all records routed where `report_daemons` asks for it: what that takes is written where it is missing. */
-export function makeRoutes(host: Host): void {
-  if (!wantsRoutes(host)) return;
-  for (const name of routers) makeStanding(name, components[name].program, host);
-}
-
-function wantsRoutes(host: Host): boolean {
-  const unnamed = { component: 'audit', program: 'sr_audit', configuration: undefined } as const;
-  try {
-    return readOrder({ ...unnamed, options: [], paths: [] }, host).reporting.reportDaemons;
-  } catch (thrown) {
-    // Each configuration says for itself what is wrong with the files that all of them read.
-    if (thrown instanceof FatalError) return false;
-    throw thrown;
-  }
-}
 
 /** Writes the configurations that a router lacks; what somebody has written or disabled stays as it is. */
 export function makeStanding(component: ComponentName, program: string, host: Host): void {

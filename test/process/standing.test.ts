@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Host } from '../../src/process/host.js';
-import { makeRoutes, makeStanding } from '../../src/process/standing.js';
+import { makeStanding } from '../../src/process/standing.js';
 
 let home: string;
 let host: Host;
@@ -62,18 +62,4 @@ it('makes one for each other pump that has a line', () => {
   put('log2clusters/CLC.conf.off', '');
   makeStanding('log2clusters', 'sr_log2clusters', host);
   expect(filesOf('log2clusters')).toEqual(['CLA.conf', 'CLC.conf.off']);
-});
-
-it('makes all of them for sr, where report_daemons asks for it', () => {
-  put('admin.conf', 'feeder amqp://feeder@broker/\ncluster CLB\n');
-  makeRoutes(host);
-  expect(filesOf('2xlog')).toEqual([]);
-  put('admin.conf', 'feeder amqp://feeder@broker/\ncluster CLB\nreport_daemons on\n');
-  put('log2clusters.conf', 'CLA amqp://x@a/ xlog\n');
-  makeRoutes(host);
-  expect([filesOf('2xlog'), filesOf('log2source'), filesOf('log2clusters')]).toEqual([
-    ['pump.conf'],
-    ['pump.conf'],
-    ['CLA.conf'],
-  ]);
 });
