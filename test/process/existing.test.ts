@@ -17,7 +17,9 @@ it('asks once, however many want to know, and answers at once afterwards', async
     asked.push(name);
     return true;
   });
-  const answers = await Promise.all(Array.from({ length: 100 }, () => choose(['xlog', 'xreport'], stop)));
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, async () => choose(['xlog', 'xreport'], stop)),
+  );
   expect(new Set(answers)).toEqual(new Set(['xlog']));
   expect(asked).toEqual(['xlog']);
   expect(choose(['xlog', 'xreport'], stop)).toBe('xlog');
