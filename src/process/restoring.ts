@@ -36,6 +36,12 @@ interface Line {
   isDone: boolean;
 }
 
+/** A message, and the line that it was read from. */
+interface Held {
+  readonly message: SavedMessage;
+  readonly line: Line;
+}
+
 interface Restoring {
   readonly options: RestoreOptions;
   inHand: number;
@@ -74,6 +80,7 @@ async function* restored(self: Restoring, file: string): AsyncGenerator<Delivery
   const { logger, exchange } = self.options;
   const progress = openProgress(`${file}.done`);
   const open: Line[] = [];
+  const back: Held[] = [];
   let count = 0;
   // What ends out of order is noted when all before it has ended.
   const finish = (line: Line): void => {
@@ -81,7 +88,16 @@ async function* restored(self: Restoring, file: string): AsyncGenerator<Delivery
     let passed: Line | undefined;
     while (open[0]?.isDone === true) passed = open.shift();
     if (passed !== undefined) progress.note(passed.end);
-    self.wake();
+  };
+  // Nobody else would: the broker does not have what is handed back.
+  const give = (held: Held, redelivered: boolean): Delivery => {
+    self.inHand += 1;
+    return deliveryOf(held.message, exchange, redelivered, (isDone) => {
+      self.inHand -= 1;
+      if (isDone) finish(held.line);
+      else back.push(held);
+      self.wake();
+    });
   };
   try {
     const first = isLineEnd(file, progress.offset) ? progress.offset : 0;
@@ -96,15 +112,14 @@ async function* restored(self: Restoring, file: string): AsyncGenerator<Delivery
         continue;
       }
       count += 1;
-      self.inHand += 1;
       // What was in hand when an earlier process died cannot be told from what was not.
-      yield deliveryOf(message, exchange, first > 0, (isDone) => {
-        self.inHand -= 1;
-        if (isDone) finish(line);
-        else self.wake();
-      });
+      yield give({ message, line }, first > 0);
     }
-    while (open.length > 0 && !self.isStopped) await new Promise<void>((resolve) => (self.wake = resolve));
+    while (open.length > 0 && !self.isStopped) {
+      const held = back.shift();
+      if (held === undefined) await new Promise<void>((resolve) => (self.wake = resolve));
+      else yield give(held, true);
+    }
     if (open.length > 0) return;
     // In this order: what it says must never be taken for that of a later file.
     progress.remove();

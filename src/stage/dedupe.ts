@@ -54,16 +54,19 @@ export function dedupe(seen: Seen, options: DedupeOptions): Stage<Suppressible, 
       return pass;
     return done(304, 'Not modified: duplicate announcement');
   };
-  /** An announcement that has been here, from wherever it comes now. */
-  const comeRound = async (item: Suppressible, key: string, ttl: number, stop: AbortSignal) => {
-    if ((await seen.claim(key, ttl, stop)) === 'ours') return { claimed: key, claimedFor: ttl };
-    if (item.repeated === true && (await isOwnRepeat(seen, key, item.subject, ttl, stop))) return pass;
-    return done(304, 'Not modified: this announcement has been here before');
-  };
   /** What is there now is not known to be what was announced before: any of it is news again. */
   const forget = async ({ subject }: Suppressible): Promise<Claimed> => {
     await seen.forgetPath(decodeRelPath(subject.relPath));
     return pass;
+  };
+  /** An announcement that has been here, from wherever it comes now. */
+  const comeRound = async (item: Suppressible, key: string, ttl: number, stop: AbortSignal) => {
+    if ((await seen.claim(key, ttl, stop)) === 'ours') {
+      if (options.ttl > 0) await forget(item);
+      return { claimed: key, claimedFor: ttl };
+    }
+    if (item.repeated === true && (await isOwnRepeat(seen, key, item.subject, ttl, stop))) return pass;
+    return done(304, 'Not modified: this announcement has been here before');
   };
   return {
     name: 'dedupe',

@@ -82,6 +82,19 @@ describe('restoring', () => {
     expect(existsSync(`${file}.done`)).toBe(false);
   });
 
+  it('gives out again what is handed back, before it goes on with the queue', async () => {
+    save('1', '2', '3');
+    const again: [string, boolean][] = [];
+    const bodies = await all(open(), (delivery) => {
+      again.push([bodyOf(delivery), delivery.redelivered]);
+      if (bodyOf(delivery) === '2' && !delivery.redelivered) delivery.requeue();
+      else delivery.ack();
+    });
+    expect(bodies).toEqual(['1', '2', '3', '2', 'queue']);
+    expect(again[3]).toEqual(['2', true]);
+    expect(existsSync(file)).toBe(false);
+  });
+
   it('does not remove the file before all of it has ended', async () => {
     save('1', '2');
     const consumer = open();

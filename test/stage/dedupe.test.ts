@@ -72,6 +72,31 @@ describe('dedupe', () => {
     for (let n = 0; n < 2; n += 1) expect(await pass(written('a/f', 'x'))).toBe('goes on');
   });
 
+  it('takes the same content again after a removal, a link or a rename that came from another pump', async () => {
+    const round = { ttl: 60_000, what: 'bare' } as const;
+    const pass = async (subject: Announcement): Promise<string> => {
+      const { gain } = await through(stage({ round }), { subject, repeated: false });
+      if (gain === undefined) return 'ended';
+      await remember(store.seen, options).settle({ ...gain, subject }, ended, never());
+      return 'goes on';
+    };
+    const file = written('a/f', 'x');
+    const between: readonly Announcement[] = [
+      changed('a/f', { kind: 'remove' }),
+      changed('a/f', { kind: 'link', to: 'g' }),
+      { ...written('a/f', 'y'), moved: { from: 'a/g', to: 'a/f' } },
+    ];
+    expect(await pass(file)).toBe('goes on');
+    for (const other of between) {
+      expect(await pass(copyOf(file))).toBe('ended');
+      expect(await pass(other)).toBe('goes on');
+      expect(await pass(copyOf(file))).toBe('goes on');
+    }
+    // The one that came round says nothing new.
+    expect(await pass(between[0] as Announcement)).toBe('ended');
+    expect(await pass(file)).toBe('ended');
+  });
+
   it('knows nothing before the item has ended well: a crash in between loses nothing', async () => {
     const subject = written('a/f', 'x');
     const failing: Outcome[] = [
