@@ -20,6 +20,7 @@ import { report } from '../stage/settle/report.js';
 import { retryLater } from '../stage/settle/retry-later.js';
 import { tidy } from '../stage/settle/tidy.js';
 import type { PlaceOptions } from '../stage/place.js';
+import { charge } from '../stage/quota.js';
 import type { SelectOptions } from '../stage/select.js';
 import type { Kit } from './component.js';
 import { writtenAt } from './refuse.js';
@@ -172,6 +173,7 @@ const consumingSettlers = (config: Config, kit: Kit): readonly Settler<Taken>[] 
       : [report(reporter.publisher, { route: reporter.route, host, user, now, isWanted }, logger)]),
     remember(store.seen, dedupeOptions(config)),
     logOutcome(logger, { logReject: config.running.logReject }),
+    ...(config.transfer.quota.length > 0 ? [charge(store.usage, kit.rootOf)] : []),
     leave(store.paths),
     kit.watcher,
     acknowledge(),

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.js';
 import type { OptionName } from '../config/options/index.js';
 import type { Compared, Fetched, Installed, Placed, Received, Taken } from '../flow/item.js';
 import type { Line } from '../flow/line.js';
+import { pass } from '../flow/stage.js';
 import { hook } from '../plugin/hook.js';
 import { dedupe } from '../stage/dedupe.js';
 import { events } from '../stage/events.js';
@@ -12,6 +13,7 @@ import { latest, stillOurs } from '../stage/latest.js';
 import { place } from '../stage/place.js';
 import { followTarget } from '../stage/repost.js';
 import type { Round } from '../stage/round.js';
+import { quota } from '../stage/quota.js';
 import { protect } from '../stage/protect.js';
 import { room } from '../stage/room.js';
 import { select } from '../stage/select.js';
@@ -19,6 +21,7 @@ import { unchanged } from '../stage/unchanged.js';
 import { refuseWebNames } from '../stage/web-names.js';
 import type { Transports } from '../transport/transport.js';
 import type { Kit } from './component.js';
+import { quotaOptions } from './quotas.js';
 import {
   dedupeOptions,
   fetchOptions,
@@ -67,6 +70,12 @@ export const chosen = <I extends Received>(
     .to(refuseWebNames())
     .to(dedupe(kit.store.seen, { ...dedupeOptions(config), round }));
 
+/** Lets everything pass where nobody is limited. */
+const withinQuota = (config: Config, kit: Kit): ReturnType<typeof quota> => {
+  const options = quotaOptions(config, kit);
+  return options === undefined ? { name: 'quota', isLight: true, run: () => pass } : quota(options);
+};
+
 /** The transfer, up to the final name and its trigger. */
 export function installed<I extends Placed>(
   line: Line<Taken, I>,
@@ -84,6 +93,7 @@ export function installed<I extends Placed>(
         preserveTime: transfer.preserveTime,
       }),
     )
+    .to(withinQuota(config, kit))
     .to(protect(kit.rootOf, installOptions(config)))
     .to(fetch(transports, kit.rootOf, fetchOptions(config)))
     .to(hook('on_part', kit.plugins))

@@ -247,6 +247,28 @@ export const access: ValueType<Access | undefined> = oneWord<Access | undefined>
 export const showAccess = (value: Access | undefined): string =>
   value === undefined ? 'none' : 'users' in value ? value.users.join(',') : value.template;
 
+export interface SourceQuota {
+  readonly source: string;
+  readonly bytes: number;
+}
+
+/** A source, and how many bytes it may keep; the last line about a source counts. */
+export const sourceQuota: ValueType<readonly SourceQuota[]> = {
+  name: 'source size',
+  words: 'two',
+  show: (value) =>
+    Array.isArray(value) && value.length > 0
+      ? (value as readonly SourceQuota[]).map(({ source, bytes }) => `${source} ${bytes}`).join(', ')
+      : 'none',
+  parse: ([source, word], context): Parsed<readonly SourceQuota[]> => {
+    const expects = 'a source and a size, such as alice 10G';
+    if (source !== undefined && /^none$/i.test(source)) return { value: [] };
+    const parsed = word === undefined ? undefined : size.parse([word], context);
+    if (source === undefined || parsed === undefined || !('value' in parsed)) return { expects };
+    return { value: [{ source, bytes: parsed.value }] };
+  },
+};
+
 /** Report codes, or classes of them: `4xx`. */
 export const codes: ValueType<readonly string[]> = {
   ...list,

@@ -106,6 +106,15 @@ export interface Entered extends Placed {
   readonly entered: readonly string[];
 }
 
+/** What an item may add to what its source keeps. */
+export interface Charge {
+  readonly source: string;
+  /** Reserved while it is on its way. */
+  readonly bytes: number;
+  /** Bytes at its targets before. */
+  readonly before: number;
+}
+
 /** What is at the target already, as far as it matters here. */
 export interface Compared extends Placed {
   /** The announced content is there: nothing to transfer, but a repeated item still has to finish its way. */

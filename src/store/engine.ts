@@ -52,6 +52,8 @@ export const table = {
   retryTwin: 0x4d,
   /** How many, and the last id. */
   retryCount: 0x4e,
+  /** Bytes that a source keeps. */
+  usage: 0x51,
 } as const;
 
 export const nothing = Buffer.alloc(0);

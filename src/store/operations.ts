@@ -112,5 +112,15 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
     async ({ bandwidth }, [perSecond, wanted], signal) =>
       bandwidth.lease(number(perSecond), number(wanted), signal),
   ],
+  [
+    'usageTake',
+    async ({ usage }, [source, bytes, limit]) => usage.take(text(source), number(bytes), number(limit)),
+  ],
+  [
+    'usageSettle',
+    async ({ usage }, [source, bytes, change]) => usage.settle(text(source), number(bytes), number(change)),
+  ],
+  ['usageBegin', async ({ usage }, [source, age]) => usage.begin(text(source), number(age))],
+  ['usageCounted', async ({ usage }, [source, bytes]) => usage.counted(text(source), number(bytes))],
   ['close', async (store) => store.close()],
 ]);

@@ -11,6 +11,7 @@ import { openPaths } from './paths.js';
 import { openRetries } from './retry-list.js';
 import { openSeen } from './seen.js';
 import type { RetryOrder, Store } from './store.js';
+import { openUsage } from './usage.js';
 
 export interface OwnedStoreOptions {
   /** Put every write on the disk before it counts as done, so that it survives a power failure. Default false. */
@@ -83,7 +84,7 @@ function expiring(expire: () => Promise<void>, logger: Logger): () => Promise<vo
 
 /** The store, which refuses everything but its end once `check` answers why. */
 function guarded(
-  { seen, paths, retries, bandwidth, close }: Store,
+  { seen, paths, retries, bandwidth, usage, close }: Store,
   check: () => FatalError | undefined,
 ): Store {
   const checked =
@@ -112,6 +113,12 @@ function guarded(
       review: checked(retries.review),
     },
     bandwidth: { lease: checked(bandwidth.lease) },
+    usage: {
+      take: checked(usage.take),
+      settle: checked(usage.settle),
+      begin: checked(usage.begin),
+      counted: checked(usage.counted),
+    },
     close,
   };
 }
@@ -145,6 +152,7 @@ export async function openOwnedStore(
     leftovers: leftoversIn(journal),
   });
   const bandwidth = openBandwidth(() => performance.now());
+  const usage = openUsage(engine, now);
   const expire = async (): Promise<void> => {
     await seen.expire();
     await newest.expire();
@@ -157,6 +165,7 @@ export async function openOwnedStore(
     const reason = new FatalError(`the store was closed for ${client.name}`);
     retries.leave(client);
     bandwidth.leave(client, reason);
+    usage.leave(client);
     await paths.leave(client, reason);
     seen.leave(client, reason);
     await engine.written();
@@ -175,6 +184,7 @@ export async function openOwnedStore(
       paths: paths.of(client),
       retries: retries.of(client),
       bandwidth: bandwidth.of(client),
+      usage: usage.of(client),
       close,
     };
     return guarded(store, () =>

@@ -3,6 +3,7 @@ import { FatalError } from '../errors.js';
 import { reachOwner } from './ask.js';
 import type { Link } from './link.js';
 import type { Claim, DueRetry, Entry, RetrySize, ReviewedRetry, ReviewPage, Store } from './store.js';
+import type { Taken } from './usage.js';
 
 /** The store of another process. */
 export interface RemoteStore extends Store {
@@ -108,6 +109,13 @@ export async function connectStore(directory: string, options: ConnectOptions = 
     bandwidth: {
       lease: async (perSecond, wanted, signal) =>
         (await link.request('lease', [perSecond, wanted], { signal })) as number,
+    },
+    usage: {
+      take: async (source, bytes, limit) =>
+        (await link.request('usageTake', [source, bytes, limit])) as Taken,
+      settle: async (source, bytes, change) => tell('usageSettle', source, bytes, change),
+      begin: async (source, age) => (await link.request('usageBegin', [source, age])) as boolean,
+      counted: async (source, bytes) => tell('usageCounted', source, bytes),
     },
     lost: link.lost,
     ask: async (kind, body) => link.request('ask', [kind, body]),

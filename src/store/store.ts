@@ -5,6 +5,7 @@
  */
 
 import type { Bandwidth } from './bandwidth.js';
+import type { Usage } from './usage.js';
 
 /** Answer to a claim on a duplicate key. */
 export type Claim =
@@ -184,6 +185,7 @@ export interface Store {
   readonly paths: Paths;
   readonly retries: RetryList;
   readonly bandwidth: Bandwidth;
+  readonly usage: Usage;
   /**
    * Ends this client: what it still waits for is refused, what it wrote is on disk, what it holds is given up
    * as if its process had died.

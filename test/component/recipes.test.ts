@@ -52,10 +52,11 @@ async function slowly<T>(name: string, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-function traced({ seen, paths, retries, bandwidth, close }: Store): Store {
+function traced({ seen, paths, retries, bandwidth, usage, close }: Store): Store {
   return {
     close,
     bandwidth,
+    usage,
     seen: {
       ...seen,
       commit: (...all) => slowly('commit', () => seen.commit(...all)),

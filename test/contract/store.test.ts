@@ -408,6 +408,33 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
     });
   });
 
+  describe('usage', () => {
+    it('keeps all clients below the limit together, and gives up what the dead had reserved', async () => {
+      expect(await store.usage.take('alice', 60, 100)).toEqual({ isTaken: true, used: 0 });
+      expect(await other.usage.take('alice', 60, 100)).toEqual({ isTaken: false, used: 60 });
+      expect(await other.usage.take('alice', 40, 100)).toEqual({ isTaken: true, used: 60 });
+      await store.usage.settle('alice', 60, 50);
+      expect(await store.usage.take('alice', 10, 100)).toEqual({ isTaken: true, used: 90 });
+      await store.usage.settle('alice', 10, -20);
+      await other.close();
+      expect(await store.usage.take('alice', 71, 100)).toEqual({ isTaken: false, used: 30 });
+      expect(await store.usage.take('bob', 100, 100)).toEqual({ isTaken: true, used: 0 });
+    });
+
+    it('lets one client count, and adds what has changed meanwhile', async () => {
+      expect(await store.usage.begin('alice', 1000)).toBe(true);
+      expect(await other.usage.begin('alice', 1000)).toBe(false);
+      await other.usage.settle('alice', 0, 7);
+      await other.usage.counted('alice', 1_000_000);
+      await store.usage.counted('alice', 100);
+      expect((await store.usage.take('alice', 1, 1)).used).toBe(107);
+      expect(await other.usage.begin('alice', 60_000)).toBe(false);
+      expect(await other.usage.begin('alice', 0)).toBe(true);
+      await other.close();
+      expect(await store.usage.begin('alice', 0)).toBe(true);
+    });
+  });
+
   describe('retries', () => {
     it('hands back what was added, character for character', async () => {
       const added = retryOf('a', {

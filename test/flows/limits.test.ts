@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Member, type Pump, makePump } from '../servers/pump.js';
 import { eventually } from '../servers/rabbitmq.js';
@@ -122,5 +122,30 @@ describe('a plugin that holds', () => {
     } finally {
       await home.run('sr_sarra', ['stop', 'from_alice']);
     }
+  });
+});
+
+describe('the quota of a source', () => {
+  it('refuses what would be more, tells the source, and knows what is there and what went', async () => {
+    const before = join(pump.tree, '20200101', alice.user.name, 'old');
+    mkdirSync(dirname(before), { recursive: true });
+    writeFileSync(before, Buffer.alloc(600));
+    await fromAlice(`quota ${alice.user.name} 1000`);
+    await say('first', 'x'.repeat(300));
+    await collected();
+    await say('second', 'x'.repeat(300));
+    await collected();
+    const refusal = pump.log.records().find(({ code }) => code === 403);
+    expect(refusal?.path).toMatch(/second$/);
+    expect(existsSync(join(treeOf(alice), 'second'))).toBe(false);
+    // Somebody else cleans up; the next start counts.
+    rmSync(before);
+    await say('third', 'x'.repeat(300));
+    await eventually('it is counted anew', async () => {
+      await collected();
+      if (existsSync(join(treeOf(alice), 'third'))) return true;
+      await say('third', 'x'.repeat(300));
+      return false;
+    });
   });
 });

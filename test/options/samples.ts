@@ -22,6 +22,7 @@ const samples: Readonly<Record<string, string>> = {
   inflight: '.part',
   strip: '3',
   access: 'bob',
+  quota: 'alice 7G',
   outlet: 'json',
   loglevel: 'warning',
   log_format: 'json',

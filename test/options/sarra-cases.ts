@@ -92,6 +92,23 @@ const own: Readonly<Record<string, Case>> = {
       await server.stop();
     }
   },
+  quota: async (lab) => {
+    const lines = [
+      ...fromUser,
+      'overwrite on',
+      `drop_dir ${lab.source}`,
+      `directory ${lab.target}/\${SOURCE}`,
+    ];
+    const run = async (...more: string[]): Promise<readonly (string | undefined)[]> =>
+      codesOf(await lab.run('sarra', [...lines, ...more], { messages: [announcedBy(lab)] }));
+    expect(await run('quota alice 2')).toEqual(['403']);
+    expect(await run('quota alice 3')).toEqual(['201']);
+    expect(await run('quota bob 1')).toEqual(['201']);
+    expect(() => lab.read('sarra', ['quota alice'])).toThrow(/quota: .* such as alice 10G/);
+    await expect(run(`directory ${lab.target}`, 'quota alice 3')).rejects.toThrow(
+      /does not say whose the files are/,
+    );
+  },
   block_size_min: async (lab) => {
     const messages = [{ ...lab.announced('a/b'), headers: { ...headersOf('x'), parts: 'i,100,3,6,0' } }];
     const text = async (...lines: string[]): Promise<unknown> =>

@@ -1,5 +1,5 @@
 import { carriers, downloaders, group, movers, option, walkers } from '../option.js';
-import { inflight } from '../special-values.js';
+import { inflight, sourceQuota } from '../special-values.js';
 import { boolean, count, directory, duration, list, mode, oneOf, rate, size, url } from '../values.js';
 
 /** Moving the bytes, and what becomes of them on this disk or on a server. */
@@ -81,6 +81,13 @@ export const transfer = group({
     default: 0,
     components: downloaders,
     help: 'Largest file that is fetched; 0 is no limit.',
+  }),
+  quota: option({
+    type: sourceQuota,
+    default: [],
+    components: ['sarra'],
+    repeat: 'accumulate',
+    help: 'A source, and the bytes that it may keep in the tree: what would be more is refused.',
   }),
   free_space_min: option({
     type: size,
