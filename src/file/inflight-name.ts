@@ -5,7 +5,7 @@ import { elementsOf, longestName, splitPath } from './relative-path.js';
 export type InflightNaming =
   /** No visible temporary name: `.name.inflight`. */
   | { readonly kind: 'none' }
-  /** `.name` */
+  /** `.name`; `.name.inflight` where that would be a name of the web server's. */
   | { readonly kind: 'dot' }
   /** `name.tmp` */
   | { readonly kind: 'extension'; readonly extension: string }
@@ -41,7 +41,8 @@ export function inflightName(name: string, naming: InflightNaming): string {
     case 'none':
       return fitted('.', name, '.inflight');
     case 'dot':
-      return fitted('.', name, '');
+      // A web server would take orders from `.htaccess`, for as long as whoever sends it likes.
+      return fitted('.', name, /^ht/iu.test(name) ? '.inflight' : '');
     case 'extension':
       return fitted('', name, naming.extension);
     case 'directory':

@@ -150,6 +150,19 @@ describe('an inflight file', () => {
     await inflight.discard();
   });
 
+  it.each(['htaccess', 'HTpasswd', 'htx.inflight'])(
+    'neither writes nor removes a file of the web server while %s comes in',
+    async (name) => {
+      writeFileSync(join(base, `.${name}`), 'orders');
+      const inflight = openInflight(root, name, { kind: 'dot' });
+      await inflight.write(Buffer.from('x'));
+      expect(inflight.relPath).toBe(`.${name}.inflight`);
+      expect(readFileSync(join(base, `.${name}`), 'utf8')).toBe('orders');
+      await inflight.discard();
+      expect(readdirSync(base)).toEqual([`.${name}`]);
+    },
+  );
+
   it('leaves nothing when discarded, whenever that is', async () => {
     const steps = [
       async () => undefined,
