@@ -10,8 +10,8 @@ export const logCollect: Component = {
   refused: {},
   withoutEffect: {},
   build: (config, kit) => {
-    const { sources, subscribers } = config.declared;
-    const users = new Set([...sources, ...subscribers]);
+    const { sources, subscribers, pumps } = config.declared;
+    const users = new Set([...sources, ...subscribers, ...pumps]);
     const collected = records(config, kit)
       .to(attest((exchange) => sourceOfExchange(exchange, users)))
       .to(aim((_report, dialect) => eitherOf(dialect, 'xlog', 'xreport')))

@@ -24,14 +24,17 @@ export interface ChildrenOptions {
 export interface Children {
   /** Starts those that do not run. */
   readonly start: () => void;
-  /** Resolves when each has given a sign of life, or ended without one. */
-  readonly settled: () => Promise<void>;
+  /** Resolves when each has given a sign of life, or ended without one; after `limit` milliseconds at the latest. */
+  readonly settled: (limit?: number) => Promise<void>;
   readonly status: () => readonly InstanceStatus[];
   /** What those that have ended had done, as far as they had told. */
   readonly earlier: () => Balance;
   /** Asks all to end, kills after `grace` milliseconds, resolves when none is left. */
   readonly stop: (grace: number) => Promise<void>;
-  /** Ends and replaces one after the other, so that the others go on meanwhile. */
+  /**
+   * Ends and replaces one after the other, so that the others go on meanwhile: the next when this one works again,
+   * or has had its time.
+   */
   readonly replace: (grace: number) => Promise<void>;
 }
 
@@ -39,6 +42,8 @@ export interface Children {
 export const restartPause = (restarts: number): number => Math.min(1000 * 2 ** Math.min(restarts, 6), 60_000);
 /** A child that lived this long has recovered: its pauses begin anew. */
 export const RECOVERED = 300_000;
+/** Milliseconds that a child which takes another's place gets for its first sign of life. */
+export const ARRIVAL = 5000;
 /** Exit status of a process whose configuration is wrong: starting it again would not help. */
 export const USAGE = 2;
 
@@ -171,6 +176,21 @@ export function createChildren(options: ChildrenOptions): Children {
     clearTimeout(killer);
   };
 
+  const settled = (limit?: number): Promise<void> =>
+    new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(late);
+        waiting.delete(look);
+        resolve();
+      };
+      const look = (): void => {
+        if (!slots.some(({ state }) => state === 'starting')) end();
+      };
+      const late = limit === undefined ? undefined : setTimeout(end, limit);
+      waiting.add(look);
+      look();
+    });
+
   return {
     start: () => {
       for (const slot of slots) {
@@ -178,16 +198,7 @@ export function createChildren(options: ChildrenOptions): Children {
         if (slot.process === undefined) begin(slot);
       }
     },
-    settled: () =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          if (slots.some(({ state }) => state === 'starting')) return;
-          waiting.delete(look);
-          resolve();
-        };
-        waiting.add(look);
-        look();
-      }),
+    settled,
     status: () =>
       slots.map((slot) => ({
         number: slot.number,
@@ -212,6 +223,7 @@ export function createChildren(options: ChildrenOptions): Children {
         await endOne(slot, grace);
         slot.leaving = false;
         begin(slot);
+        await settled(ARRIVAL);
       }
     },
   };

@@ -93,7 +93,7 @@ export async function askReload(
   state: string,
   instances: number,
 ): Promise<{ reloaded: boolean; reason?: string } | undefined> {
-  const asked = await ask(state, 'reload', null, { timeout: 10_000 + 6000 * instances });
+  const asked = await ask(state, 'reload', null, { timeout: 10_000 + 10_000 * instances });
   return asked?.answer as { reloaded: boolean; reason?: string } | undefined;
 }
 

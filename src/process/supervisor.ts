@@ -5,7 +5,7 @@ import type { Logger } from '../logger.js';
 import { type Balance, addBalances, describeBalance } from '../flow/balance.js';
 import type { Owner } from '../store/owner.js';
 import type { Handlers } from '../store/server.js';
-import { type Children, createChildren } from './children.js';
+import { ARRIVAL, type Children, createChildren } from './children.js';
 import { removeAbandoned } from './abandoned.js';
 import { mendStore, troubleOf, waitingIn } from './mend.js';
 import { ownState } from './own-state.js';
@@ -72,7 +72,10 @@ function createCrew(options: SupervisorOptions, allDone: () => void): Crew {
     if (next.running.instances === children.status().length) return children.replace(STOP_GRACE);
     const old = children;
     await old.stop(STOP_GRACE);
-    if (mode === 'working' && children === old) successors();
+    if (mode !== 'working' || children !== old) return;
+    successors();
+    // What is posted after the answer must find the queue bound; one that cannot start does not hold the answer up.
+    await children.settled(ARRIVAL);
   };
   return {
     status: () => children.status(),

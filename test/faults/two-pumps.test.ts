@@ -120,7 +120,7 @@ async function configure(): Promise<void> {
     'cluster pumpa',
     `feeder amqp://feeder@${a.address}/`,
     'declare source alice',
-    'declare subscriber pumpb',
+    'declare pump pumpb',
   ]);
   await homes.a.configure('sarra', 'from_alice', [
     `broker amqp://feeder@${a.address}/`,

@@ -29,7 +29,7 @@ function reportPairs(settings: Settings): readonly Pair[] {
   if (user === undefined) return [];
   if (name === '2xlog') {
     // One that is missing is to be made, and is waited for.
-    const users = [...new Set([...settings.sources, ...settings.subscribers])];
+    const users = [...new Set([...settings.sources, ...settings.subscribers, ...settings.pumps])];
     return users.flatMap((one) => bothDialects({ exchange: `xs_${one}`, optional: false }));
   }
   const pump = isRouter(name) || runsThePump(settings, user);
