@@ -25,8 +25,12 @@ import type {
 
 /** Configurations that begin at the same time: each meets its broker and opens its files. */
 const BEGIN_AT_ONCE = 8;
-/** Milliseconds after which one that has not come so far as to work is left to go on by itself. */
+/**
+ * Milliseconds after which those that have not come so far as to work are left to go on by themselves, and which each
+ * gets at least: where no broker answers, whoever waits for the start of all, perhaps to stop them, waits no longer.
+ */
 const BEGIN_LIMIT = 15_000;
+const BEGIN_LEAST = 1000;
 /** Milliseconds from the request to the end of this process: the grace of transfers, and a little more. */
 const END_LIMIT = 4500;
 
@@ -88,7 +92,10 @@ function openHold(
   const asked = new Set<Hosted>();
   const ended = new Set<string>();
 
-  const begin = async (entry: Entry): Promise<Result> => {
+  /** Asked for, and not begun yet. */
+  const waiting = new Set<Entry[]>();
+
+  const begin = async (entry: Entry, deadline: number): Promise<Result> => {
     const key = keyOf(entry);
     for (let known = carried.get(key); known !== undefined; known = carried.get(key)) {
       if (!isOver(known)) {
@@ -110,24 +117,35 @@ function openHold(
       }
       if (end.kind !== 'failed' && carried.get(key) === hosted) carried.delete(key);
     });
-    await Promise.race([hosted.settled, sleep(BEGIN_LIMIT, undefined, { ref: false })]);
+    await Promise.race([
+      hosted.settled,
+      sleep(Math.max(BEGIN_LEAST, deadline - Date.now()), undefined, { ref: false }),
+    ]);
     const { state, reason } = hosted.state();
     return { key, did: state === 'failed' ? 'failed' : 'started', reason };
   };
 
   return {
     run: async (entries) => {
+      const deadline = Date.now() + BEGIN_LIMIT;
       const left = [...entries];
+      waiting.add(left);
       const results: Result[] = [];
       const one = async (): Promise<void> => {
         for (let entry = left.shift(); entry !== undefined; entry = left.shift())
-          results.push(await begin(entry).catch((thrown: unknown) => failed(entry, thrown)));
+          results.push(await begin(entry, deadline).catch((thrown: unknown) => failed(entry, thrown)));
       };
       await Promise.all(Array.from({ length: BEGIN_AT_ONCE }, one));
+      waiting.delete(left);
       return results;
     },
-    end: async (keys = [...carried.keys()]) =>
-      Promise.all(
+    end: async (asks) => {
+      for (const left of waiting) {
+        const kept = left.filter((entry) => asks !== undefined && !asks.includes(keyOf(entry)));
+        left.splice(0, left.length, ...kept);
+      }
+      const keys = asks ?? [...carried.keys()];
+      return Promise.all(
         keys.map(async (key): Promise<Result> => {
           const hosted = carried.get(key);
           if (hosted === undefined) return { key, did: 'was not running', reason: '' };
@@ -138,7 +156,8 @@ function openHold(
           if (carried.get(key) === hosted) carried.delete(key);
           return { key, did: 'stopped', reason: '' };
         }),
-      ),
+      );
+    },
     overview: async () => ({
       pid: process.pid,
       memory: process.memoryUsage.rss(),

@@ -191,7 +191,7 @@ async function livingCarriers(directory: string): Promise<readonly number[]> {
 }
 
 async function runIn(
-  { process, number, begun }: Carrier,
+  { process, number, begun, entries: placed }: Carrier,
   entries: readonly Entry[],
 ): Promise<readonly Result[]> {
   if (entries.length === 0) return [];
@@ -199,7 +199,9 @@ async function runIn(
   try {
     // One that is coming back runs its configurations by itself.
     await process.begin();
-    return (await process.ask('run', { entries }, RUN_LIMIT)) as readonly Result[];
+    // Somebody may have stopped some of them meanwhile.
+    const wanted = entries.filter((entry) => placed.has(keyOf(entry)));
+    return (await process.ask('run', { entries: wanted }, RUN_LIMIT)) as readonly Result[];
   } catch (thrown) {
     const reason = `carrier ${number}: ${messageOf(thrown)}`;
     return entries.map((entry) => ({ key: keyOf(entry), did: 'failed', reason }));
@@ -219,21 +221,21 @@ async function endIn(
   const all = (did: Result['did'], reason: string): readonly Result[] =>
     keys.map((key) => ({ key, did, reason }));
   if (!process.isUp()) {
-    if (isAll) process.release();
+    if (isAll) await process.release();
     return all('stopped', '');
   }
   try {
     return (await process.ask('end', { keys }, END_LIMIT)) as readonly Result[];
   } catch (thrown) {
     if (!isAll && thrown instanceof RetryableError) return all('failed', messageOf(thrown));
-    process.release();
+    await process.release();
     await process.kill();
     return all('stopped', 'by force');
   }
 }
 
 async function quit(process: KeptProcess): Promise<void> {
-  process.release();
+  await process.release();
   if (!process.isUp()) return;
   try {
     await process.ask('quit', null, QUIT_LIMIT);

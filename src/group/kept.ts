@@ -41,8 +41,8 @@ export interface KeptProcess {
   readonly status: () => KeptStatus;
   /** Throws RetryableError when it does not answer in time, FatalError when it does not run. */
   readonly ask: (kind: string, body: unknown, limit: number) => Promise<unknown>;
-  /** From now on its end is nobody's trouble. */
-  readonly release: () => void;
+  /** From now on its end is nobody's trouble. One that is just being started is ended; resolves when that is done. */
+  readonly release: () => Promise<void>;
   /** Ends it by force; resolves when it is gone. */
   readonly kill: () => Promise<void>;
   /** Whether it runs. */
@@ -68,6 +68,8 @@ interface State {
   timer: NodeJS.Timeout | undefined;
   released: boolean;
   beginning: Promise<void> | undefined;
+  /** What is being started, and not known by its file yet. */
+  child: ChildProcess | undefined;
 }
 
 export function keepProcess(options: KeptOptions): KeptProcess {
@@ -84,6 +86,7 @@ export function keepProcess(options: KeptOptions): KeptProcess {
     timer: undefined,
     released: false,
     beginning: undefined,
+    child: undefined,
   };
   const become = (state: State['state'], reason = ''): void => {
     Object.assign(self, { state, reason, since: Date.now() });
@@ -145,10 +148,16 @@ export function keepProcess(options: KeptOptions): KeptProcess {
     clearTimeout(self.timer);
     const found = await linkTo(directory);
     if (found !== undefined) return attach(found.info, found.link, false);
-    become('starting');
-    const fault = await started(options.spawn());
     if (self.released) return;
+    become('starting');
+    self.child = options.spawn();
+    const fault = await started(self.child);
     const made = fault === undefined ? await linkTo(directory) : undefined;
+    if (self.released) {
+      made?.link.end();
+      self.child.kill('SIGTERM');
+      return;
+    }
     if (made !== undefined) return attach(made.info, made.link, true);
     if (fault?.hopeless === true) {
       logger.error(`${name}: ${fault.text}`);
@@ -161,7 +170,10 @@ export function keepProcess(options: KeptOptions): KeptProcess {
     if (self.link !== undefined || self.released) return Promise.resolve();
     self.beginning ??= start()
       .catch((thrown: unknown) => again(messageOf(thrown)))
-      .finally(() => (self.beginning = undefined));
+      .finally(() => {
+        self.beginning = undefined;
+        self.child = undefined;
+      });
     return self.beginning;
   };
 
@@ -180,9 +192,11 @@ export function keepProcess(options: KeptOptions): KeptProcess {
       if (self.link === undefined) throw new FatalError(`${name} does not run`);
       return askOver(self.link, kind, body, limit);
     },
-    release: () => {
+    release: async () => {
       self.released = true;
       clearTimeout(self.timer);
+      self.child?.kill('SIGTERM');
+      await self.beginning;
       if (self.link === undefined) become('stopped');
     },
     kill: async () => {

@@ -69,7 +69,7 @@ export function openLoners({ spawns, logger, gone }: LonersOptions): Loners {
     },
     stop: async (entry) => {
       const key = keyOf(entry);
-      kept.get(key)?.release();
+      await kept.get(key)?.release();
       kept.delete(key);
       const result = await stopOwner(entry.state);
       return { key, did: result === 'was not running' ? result : 'stopped', reason: '' };
