@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.js';
 import { whyElsewhere } from '../process/vip.js';
 import { type Audited, auditPump, type AuditResult } from '../process/pump-audit.js';
 import { readOrder } from '../process/order.js';
@@ -13,7 +14,8 @@ import { logTo } from './log-to.js';
 export const audit: Run = async (call) => {
   const { configuration, rest } = call.given;
   if (rest.length > 0) throw new FatalError(`${call.program}: name one configuration`, { exitCode: 2 });
-  const config = readOrder(orderOf(call, configuration), call.host);
+  const read = (): Config => readOrder(orderOf(call, configuration), call.host);
+  const config = read();
   refuseUnavailable(config, requireComponent(config));
   const logger = await logTo(call.terminal, config, 'warning');
   sayWarnings(config, logger);
@@ -25,7 +27,7 @@ export const audit: Run = async (call) => {
   const signals = untilSignal();
   try {
     const { dryRun } = config.running;
-    const result = await auditPump(config, call.host, { dryRun, now: Date.now }, signals.stop);
+    const result = await auditPump(config, call.host, { dryRun, now: Date.now, read }, signals.stop);
     return await tellAudit(call, result, dryRun);
   } finally {
     signals.cancel();

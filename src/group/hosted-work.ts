@@ -49,6 +49,8 @@ export interface Work {
   readonly host: Host;
   readonly logger: Logger;
   readonly sink: LineSink;
+  /** The configuration as it is by then. */
+  readonly read: () => Config;
   readonly stop: AbortSignal;
   readonly become: (state: InstanceStatus['state'], reason?: string) => void;
 }
@@ -131,7 +133,7 @@ async function runOnce(
 async function runFlow(
   life: Life,
   owner: Owner,
-  { host, sink, become }: Work,
+  { host, sink, become, read }: Work,
   counting: ReturnType<typeof createTally>,
   stop: AbortSignal,
 ): Promise<void> {
@@ -141,7 +143,7 @@ async function runFlow(
   const logger = await loggerOf(config, 1, sink);
   sayWarnings(config, logger);
   const around = {
-    ...outfitOf(config, host, logger),
+    ...outfitOf(config, host, logger, read),
     store: owner.store,
     instance: 1,
     watcher: counting.watcher,

@@ -107,7 +107,12 @@ async function own(hosting: Hosting, config: Config, sink: LineSink): Promise<'s
   try {
     await resetIfAsked(config, outfitOf(config, machine, logger), stop);
     life.owner = await takeState(config, hosting, handlersOf(hosting, sink, logger), logger);
-    return await keepWorking(life, life.owner, { ...hosting, logger, sink });
+    return await keepWorking(life, life.owner, {
+      ...hosting,
+      logger,
+      sink,
+      read: () => readOrder(orderOf(hosting.entry), machine),
+    });
   } catch (thrown) {
     logger.critical(thrown instanceof FatalError ? thrown.message : stackOf(thrown));
     throw thrown;

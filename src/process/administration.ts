@@ -22,6 +22,8 @@ export interface Administration {
   readonly management: Management;
   /** What credentials.conf says of a user of this broker. */
   readonly passwordOf: (user: string) => string | undefined;
+  /** The same, as the file is by then. */
+  readonly readPasswords: () => (user: string) => string | undefined;
 }
 
 const usage = (text: string): FatalError => new FatalError(text, { exitCode: 2 });
@@ -79,6 +81,7 @@ export function openAdministration(
   const admin = loginOf(credentials, config, url);
   const { user, password, vhost } = admin;
   const { tlsRigour } = config.queue;
+  const passwordsIn = (some: Credentials) => (name: string) => passwordIn(some, config, urlFor(url, name));
   return {
     config,
     directories,
@@ -93,7 +96,8 @@ export function openAdministration(
       vhost,
       tlsRigour: tlsRigour === 'medium' ? 'normal' : tlsRigour,
     }),
-    passwordOf: (name) => passwordIn(credentials, config, urlFor(url, name)),
+    passwordOf: passwordsIn(credentials),
+    readPasswords: () => passwordsIn(readCredentials(credentialsFile, host, how)),
   };
 }
 

@@ -7,32 +7,30 @@ import { type Audited, auditPump } from './pump-audit.js';
 import { whyElsewhere } from './vip.js';
 
 /**
- * One look of a daemon: one line in the log for each finding, and one for each change. A look that fails is told; the
- * next one comes with the next heartbeat.
+ * One look of a daemon: one line in the log for each finding, and one for each change. What is declared is read anew
+ * for each look: a user who was added since must not be taken for a stranger. A look that fails is told; the next one
+ * comes with the next heartbeat.
  */
 export async function auditRound(
-  config: Config,
+  read: () => Config,
   host: Host,
   logger: Logger,
   stop: AbortSignal,
 ): Promise<void> {
-  const elsewhere = whyElsewhere(config.running.vip);
-  if (elsewhere !== undefined) {
-    logger.info(elsewhere);
-    return;
-  }
   const done = ({ finding, repair, problem }: Applied): void => {
     const fields = { class: finding.class, action: repair.action, kind: repair.kind, object: repair.name };
     if (problem === undefined) logger.info('audit: mended', fields);
     else logger.error(`audit: could not be mended: ${problem}`, fields);
   };
   try {
-    const { audited, gaps } = await auditPump(
-      config,
-      host,
-      { dryRun: config.running.dryRun, done, now: Date.now },
-      stop,
-    );
+    const config = read();
+    const elsewhere = whyElsewhere(config.running.vip);
+    if (elsewhere !== undefined) {
+      logger.info(elsewhere);
+      return;
+    }
+    const options = { dryRun: config.running.dryRun, done, now: Date.now, read };
+    const { audited, gaps } = await auditPump(config, host, options, stop);
     for (const one of audited) if (one.state !== 'mended') tell(one, logger);
     for (const gap of gaps) logger.error(`audit: the broker did not tell all, so nothing is changed: ${gap}`);
     logger.info(`audit: ${audited.length} findings`);

@@ -7,7 +7,7 @@ import type { Host } from './host.js';
 import { runAsInstance, tellSupervisor } from './instance.js';
 import { type Commission, type LaunchResult, launchDaemon } from './launch.js';
 import type { LineSink } from './log-file.js';
-import { placesOf, readOrder, titleOf } from './order.js';
+import { type Order, placesOf, readOrder, titleOf } from './order.js';
 import { resetIfAsked } from './reset.js';
 import { refuseUnavailable, requireComponent } from './run.js';
 import { tellParent } from './parent.js';
@@ -23,7 +23,7 @@ export async function runDaemon({ order, number }: Commission, host: Host, entry
     refuseUnavailable(config, requireComponent(config));
     const sink = openLogOf(config, host, number);
     logger = await loggerOf(config, number, sink);
-    if (number > 0) await work(config, host, logger, sink, number);
+    if (number > 0) await work(order, config, host, logger, sink, number);
     else await lead({ order, number }, config, host, logger, sink, entry);
     return 0;
   } catch (thrown) {
@@ -42,6 +42,7 @@ const stackOf = (thrown: unknown): string =>
 const tellLauncher = (result: LaunchResult): Promise<void> => tellParent(result);
 
 async function work(
+  order: Order,
   config: Config,
   host: Host,
   logger: Logger,
@@ -50,7 +51,7 @@ async function work(
 ): Promise<void> {
   sayWarnings(config, logger);
   const around = {
-    ...outfitOf(config, host, logger),
+    ...outfitOf(config, host, logger, () => readOrder(order, host)),
     instance: number,
     // What a program in the foreground prints goes to the log of a daemon.
     write: async (line: string) => sink.write(`${line}\n`),

@@ -42,6 +42,8 @@ export interface AuditOptions {
   /** Told of each repair when it has been tried. */
   readonly done?: (applied: Applied) => void;
   readonly now: () => number;
+  /** The configuration as it is by then. */
+  readonly read: () => Config;
 }
 
 /**
@@ -58,12 +60,15 @@ export async function auditPump(
   const administration = openAdministration(config, host, { look: options.dryRun });
   try {
     const picture = await lookAt(administration, stop);
+    // After the picture: who adds a user declares it first, so whoever is in the picture is declared by now.
+    const expected = expectedOf(options.read());
+    const passwordOf = administration.readPasswords();
     const now = options.now();
     const unread = nextUnread(picture.queues, readUnread(administration.state), now);
     const found = [
-      ...checkBroker(expectedOf(config), picture, {
+      ...checkBroker(expected, picture, {
         users: {
-          passwordOf: administration.passwordOf,
+          passwordOf,
           setPasswords: config.reporting.setPasswords,
           self: administration.admin.user,
         },

@@ -16,7 +16,13 @@ export type Outfit = Omit<
 >;
 
 /** Finds credentials, directories and names. Throws FatalError when the credentials are not safe to use. */
-export function outfitOf(config: Config, host: Host, logger: Logger): Outfit {
+export function outfitOf(
+  config: Config,
+  host: Host,
+  logger: Logger,
+  /** The configuration as it is by then, for who must know what is declared now. */
+  read: () => Config = () => config,
+): Outfit {
   const { directories, state } = placesOf(config, host);
   const file = join(directories.configuration, 'credentials.conf');
   const { credentials, warnings, errors } = readCredentialsFile(file, { home: host.home, uid: host.uid });
@@ -38,7 +44,7 @@ export function outfitOf(config: Config, host: Host, logger: Logger): Outfit {
     now: Date.now,
     ...(config.component === 'audit' && {
       // Loaded by those who look after a pump: it brings libraries along.
-      audit: async (stop) => (await import('./audit-round.js')).auditRound(config, host, logger, stop),
+      audit: async (stop) => (await import('./audit-round.js')).auditRound(read, host, logger, stop),
     }),
   };
 }

@@ -591,6 +591,11 @@ it('as a daemon looks with each heartbeat, mends, and says so in the log', async
     await eventually('the exchange is removed', async () => !(await namesOf('exchanges')).includes('junk'));
     const log = await readFile(join(home.state, 'log', 'sr_audit_pump_01.log'), 'utf8');
     expect(log).toMatch(/audit: mended .*class=exchanges action=delete kind=exchange object=junk/u);
+    // Who is declared while it runs is no stranger to it.
+    await configure(`declare source carol-${count}`);
+    await eventually('the exchange of a new user is made', async () =>
+      (await namesOf('exchanges')).includes(`xs_carol-${count}`),
+    );
   } finally {
     expect((await home.run('sr_police', ['stop', 'pump'])).code).toBe(0);
   }

@@ -1,3 +1,4 @@
+import type { Config } from '../../config/config.js';
 import { auditPump } from '../../process/pump-audit.js';
 import { untilSignal } from '../../process/signals.js';
 import { tellAudit } from '../audit.js';
@@ -9,12 +10,9 @@ export const check: PumpRun = async (call) => {
   const words = { pump: 'on', users: 'off', reset: 'off', audit_apply: 'none' };
   const signals = untilSignal();
   try {
-    const options = { dryRun: false, now: Date.now };
-    return await tellAudit(
-      call,
-      await auditPump(readPump(call, words), call.host, options, signals.stop),
-      false,
-    );
+    const read = (): Config => readPump(call, words);
+    const options = { dryRun: false, now: Date.now, read };
+    return await tellAudit(call, await auditPump(read(), call.host, options, signals.stop), false);
   } finally {
     signals.cancel();
   }
