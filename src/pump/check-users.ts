@@ -2,6 +2,7 @@ import type { ListedUser } from '../broker/listed.js';
 import type { Expected } from './expected.js';
 import type { Finding } from './findings.js';
 import { isPassword } from './passwords.js';
+import type { PermissionSet } from './permissions.js';
 import type { Picture } from './picture.js';
 import { adminTag, type Role, tagsOf } from './roles.js';
 import { confusableWith } from './user-names.js';
@@ -18,7 +19,12 @@ export interface UserChecks {
 }
 
 /** Users that are missing, users that nobody declared, and users that could be taken for each other. */
-export function checkUsers(expected: Expected, picture: Picture, how: UserChecks): readonly Finding[] {
+export function checkUsers(
+  expected: Expected,
+  picture: Picture,
+  how: UserChecks,
+  set: PermissionSet = 'strict',
+): readonly Finding[] {
   const there = new Map(picture.users.map((user) => [user.name, user]));
   const declared = [...expected.users].flatMap(([name, role]) => {
     const user = there.get(name);
@@ -28,7 +34,7 @@ export function checkUsers(expected: Expected, picture: Picture, how: UserChecks
     .filter(({ name }) => !expected.users.has(name) && name !== how.self && !picture.elsewhere.has(name))
     .map(undeclared);
   const names = new Set([...expected.users.keys(), ...others.map(({ object }) => object)]);
-  return [...declared, ...others, ...confusable(names)];
+  return [...declared, ...others, ...confusable(names, set)];
 }
 
 function missingUser(name: string, role: Role, { passwordOf, setPasswords }: UserChecks): Finding {
@@ -104,11 +110,12 @@ function undeclared({ name, tags }: ListedUser): Finding {
   };
 }
 
-function confusable(names: ReadonlySet<string>): readonly Finding[] {
+function confusable(names: ReadonlySet<string>, set: PermissionSet): readonly Finding[] {
   return [...names].flatMap((name): readonly Finding[] => {
     const shorter = confusableWith(
       name,
       [...names].filter((other) => other.length < name.length),
+      set,
     );
     if (shorter === undefined) return [];
     return [

@@ -19,7 +19,7 @@ export function checkBroker(expected: Expected, picture: Picture, how: Checks): 
   const found = [
     ...checkExchanges(expected, picture),
     ...checkQueues(expected, picture, how.queues),
-    ...checkUsers(expected, picture, how.users),
+    ...checkUsers(expected, picture, how.users, how.permissions),
     ...checkPermissions(expected, picture, how.permissions),
     ...checkBindings(expected, picture),
   ];

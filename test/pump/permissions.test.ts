@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { checkBroker } from '../../src/pump/check.js';
 import { permissionsOf } from '../../src/pump/permissions.js';
 import { extendsName, nameProblem } from '../../src/pump/user-names.js';
 import { ownerOfExchange, ownerOfQueue } from '../../src/pump/expected.js';
@@ -122,6 +123,27 @@ it('what brokers answered to a user with the permissions of 2016 holds with ours
   }
   expect(allows(rights.configure, 'q_alice_evil')).toBe(false);
   expect(allows(rights.configure, 'q_alice.evil')).toBe(true);
+});
+
+it('with the set of version 2, no name may begin with another one: its owner could read what is the other’s', () => {
+  expect(allows(permissionsOf('al', 'source', 'v2').read, 'q_alice.x')).toBe(true);
+  expect(nameProblem('al', ['alice'], 'v2')).toMatch(/alice extends the name of al/u);
+  expect(nameProblem('alice2', ['alice'], 'v2')).toMatch(/alice2 extends the name of alice/u);
+  expect(nameProblem('bob', ['alice'], 'v2')).toBeUndefined();
+  const rows = ['al', 'alice'].map((name) => ({ name, tags: [], passwordHash: '', hashingAlgorithm: '' }));
+  const picture = { users: rows, rights: [], elsewhere: new Set<string>(), gaps: [] };
+  const found = (permissions: 'strict' | 'v2'): readonly string[] =>
+    checkBroker(
+      { users: new Map([['al', 'source'] as const, ['alice', 'source'] as const]), exchanges: new Map() },
+      { ...picture, exchanges: [], queues: [], bindings: [] },
+      {
+        users: { passwordOf: () => undefined, setPasswords: false, self: 'admin' },
+        queues: { size: 0, idle: 0, now: 0, unread: new Map() },
+        permissions,
+      },
+    ).flatMap(({ code, object }) => (code === 'confusable-user' ? [object] : []));
+  expect(found('v2')).toEqual(['alice']);
+  expect(found('strict')).toEqual([]);
 });
 
 describe('names of users', () => {

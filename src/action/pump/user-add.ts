@@ -64,7 +64,7 @@ function refuseName(name: string, { administration, picture }: Place): void {
     ...picture.users.map((user) => user.name),
   ]);
   others.delete(name);
-  const problem = nameProblem(name, others);
+  const problem = nameProblem(name, others, administration.config.reporting.userPermissions);
   if (problem !== undefined) throw new FatalError(`${name}: ${problem}`);
 }
 
