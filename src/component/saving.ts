@@ -6,6 +6,7 @@ import { admit } from '../stage/admit.js';
 import { save } from '../stage/save.js';
 import { select } from '../stage/select.js';
 import type { RetryList } from '../store/store.js';
+import { vouchOf } from './collecting.js';
 import type { Kit } from './component.js';
 import {
   ending,
@@ -27,7 +28,9 @@ export const untouched = (retries: RetryList): RetryList => ({
 /** The recipe of `save`: what the rules accept is kept in a file, and nothing else is done about it. */
 export function saving(config: Config, kit: Kit): Flow {
   const consumer = kit.consumer(prefetchOf(config, kit));
-  const intake = queue(consumer, untouched(kit.store.retries), queueOptions(config, kit));
+  // What is refused has a record now: it goes to whoever it is about, not to whom the message names.
+  const vouch = config.selection.sourceFromExchange ? vouchOf(config, kit) : undefined;
+  const intake = queue(consumer, untouched(kit.store.retries), { ...queueOptions(config, kit), vouch });
   const saved = from(intake, paceOf(config, kit), kit.logger)
     .to(admit(identityOf(config, kit), headersOf(config), kit.logger))
     .to(select(selectOptions(config)))

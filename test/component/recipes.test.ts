@@ -322,6 +322,16 @@ describe('winnow and shovel', () => {
   const pass = async (component: Component, messages: readonly Message[]): Promise<void> =>
     component.build(read(component.name, lines), kitOf(messages)).run(never());
 
+  it('with save believe no user who the source of a refused message is', async () => {
+    const headers = { sum: 'bad', source: 'bob', from_cluster: 'elsewhere' };
+    const refused = { topic: 'v02.post', headers, body: Buffer.from('20160120070000 http://h/ /f') };
+    const config = read('shovel', `${lines}save on\nsource_from_exchange on\n`);
+    await shovel.build(config, kitOf([refused])).run(never());
+    expect(trace).toEqual(['record', 'watch', 'ack']);
+    expect(sent[0]?.headers).toMatchObject({ from_cluster: 'posting' });
+    expect(sent[0]?.headers).not.toHaveProperty('source');
+  });
+
   it('acknowledge when the post, the record and the key are safe, and fetch nothing', async () => {
     await pass(winnow, [announced()]);
     expect(trace).toEqual(['announce', 'record', 'commit', 'watch', 'ack']);
