@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
 import type { Config } from '../config/config.js';
+import { parseLogin } from '../config/login.js';
 import { sourceOfExchange } from '../config/source-of-exchange.js';
-import { parseUrl } from '../config/url.js';
 import { FatalError } from '../errors.js';
 import { type Vouch, vouchByExchange } from '../intake/identity.js';
 import { confined } from '../stage/confined.js';
@@ -32,13 +32,11 @@ const readsUsers = (config: Config): boolean =>
 
 /** Host, port and virtual host of a broker; this machine has many names. */
 function placeOf(url: string | undefined, own: string): string {
-  const { scheme = '', host = '', rest = '' } = (url === undefined ? undefined : parseUrl(url)) ?? {};
-  const port = /:(\d+)$/u.exec(host)?.[1] ?? (scheme === 'amqps' ? '5671' : '5672');
-  const name = host.replace(/:\d*$/u, '').toLowerCase();
-  const here = ['localhost', '127.0.0.1', '[::1]', own.toLowerCase(), own.toLowerCase().split('.')[0]];
+  const { host = '', port = 0, vhost = '/' } = (url === undefined ? undefined : parseLogin(url)) ?? {};
+  const here = ['localhost', '127.0.0.1', '::1', own.toLowerCase(), own.toLowerCase().split('.')[0]];
   // Both ports of one broker, with and without TLS.
-  const door = ['5671', '5672'].includes(port) ? '' : port;
-  return `${here.includes(name) ? '' : name}:${door}/${rest.replace(/^\//u, '')}`;
+  const door = [0, 5671, 5672].includes(port) ? '' : String(port);
+  return `${here.includes(host) ? '' : host}:${door}/${vhost}`;
 }
 
 /** Whether what is read comes from another pump than the one that is posted to. */

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Consumer, Delivery, Outgoing, Publisher } from '../../src/broker/broker.js';
 import { components } from '../../src/component/all.js';
 import type { Component, Kit } from '../../src/component/component.js';
+import { routeOptions } from '../../src/component/collecting.js';
 import { log } from '../../src/component/log.js';
 import { post } from '../../src/component/post.js';
 import { shovel } from '../../src/component/shovel.js';
@@ -453,4 +454,21 @@ it('has a name and a summary for every program', () => {
     'audit',
   ]);
   for (const { summary } of components) expect(summary).not.toBe('');
+});
+
+describe('sarra', () => {
+  it.each([
+    ['amqp://feed@node/', 'amqp://feed@node.example.org/%2F', []],
+    ['amqp://feed@localhost//', 'amqps://other@[::1]', []],
+    ['amqp://feed@node/v', 'amqp://feed@node/%76', []],
+    ['amqp://feed@node/v', 'amqp://feed@node/', ['here']],
+    ['amqp://feed@node:5673/', 'amqp://feed@node/', ['here']],
+    ['amqp://feed@far/', 'amqp://feed@node/', ['here']],
+  ])('takes %s and %s for one broker, or not', (from, to, own) => {
+    const config = read(
+      'sarra',
+      `directory ${directory}/tree\naccept .*\nbroker ${from}\npost_broker ${to}\nexchange xpublic\npost_exchange xpublic\ncluster here\n`,
+    );
+    expect([...routeOptions(config, kitOf([])).own]).toEqual(own);
+  });
 });
