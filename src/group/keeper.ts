@@ -85,6 +85,8 @@ export async function keep(options: KeeperOptions): Promise<boolean> {
     const missing = await operations(() => takeOver(group, options));
     // Nobody waits for these, and answers are due meanwhile.
     if (missing.length > 0) void operations(() => start(group, missing));
+    // Whoever was kept has been stopped since: nobody else would end this.
+    if (!options.fresh && group.wanted.size === 0) await operations(() => clear(group, []));
     options.ready({ start: (entries) => operations(() => start(group, entries)), status });
     await untilOver(signals, over.signal);
     logger.info('stopping');
@@ -175,8 +177,10 @@ async function takeOver(
 }
 
 /** Starts what does not run, in an order in which no first message is lost. */
-async function start(group: Group, entries: readonly Entry[]): Promise<readonly Result[]> {
+async function start(group: Group, asked: readonly Entry[]): Promise<readonly Result[]> {
   const { wanted, fleet, loners } = group;
+  const entries: Entry[] = [];
+  for (const entry of asked) entries.push(await inPlace(group, entry));
   for (const entry of entries) wanted.set(keyOf(entry), entry);
   const shared = [...wanted.values()].filter(({ place }) => place === 'shared').length;
   for (const entry of entries) if (entry.place === 'shared') fleet.place(entry, shared);
@@ -195,6 +199,17 @@ async function start(group: Group, entries: readonly Entry[]): Promise<readonly 
     else group.troubles.delete(key);
   }
   return results;
+}
+
+/** What runs keeps its place, whatever its configuration says by now: two places would run it twice. */
+async function inPlace({ wanted, fleet, loners }: Group, entry: Entry): Promise<Entry> {
+  const key = keyOf(entry);
+  const known = wanted.get(key);
+  if (known === undefined || known.place === entry.place) return entry;
+  const isShared = known.place === 'shared';
+  if (isShared ? await fleet.carries(key) : loners.runs(known)) return { ...entry, place: known.place };
+  await (isShared ? fleet.end([key]) : loners.stop(known));
+  return entry;
 }
 
 /** Stops, first who starts or posts, then who consumes; the later ones do not wait long for the earlier. */

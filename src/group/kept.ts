@@ -114,7 +114,8 @@ export function keepProcess(options: KeptOptions): KeptProcess {
     if (self.info !== info) return;
     const silent = self.state === 'silent' ? self.reason : '';
     forget();
-    const isGone = await untilGone(info, GOING);
+    // One that does other work besides has let go of this, and goes on.
+    const isGone = info.shared === true || (await untilGone(info, GOING));
     if (self.released) return become('stopped');
     // It closed the door and stays: nobody can reach it any more.
     if (!isGone) await endByForce(info);

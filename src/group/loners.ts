@@ -12,6 +12,7 @@ import type { KeptStatus, Result } from './words.js';
 export interface Loners {
   /** Takes over one that runs; false when it does not. */
   readonly adopt: (entry: Entry) => Promise<boolean>;
+  readonly runs: (entry: Entry) => boolean;
   readonly start: (entry: Entry) => Promise<Result>;
   readonly stop: (entry: Entry) => Promise<Result>;
   readonly look: (
@@ -57,6 +58,7 @@ export function openLoners({ spawns, logger, gone }: LonersOptions): Loners {
       await processOf(entry).begin();
       return true;
     },
+    runs: (entry) => kept.get(keyOf(entry))?.isUp() === true,
     start: async (entry) => {
       const key = keyOf(entry);
       const process = processOf(entry);

@@ -164,6 +164,21 @@ describe('sr start', () => {
 });
 
 describe('one of many in a process', () => {
+  it('keeps its place while it runs, whatever its configuration says by now', async () => {
+    for (const name of ['one', 'two']) await subscribe(name);
+    await home.run('sr', ['start']);
+    const { carriers } = await group();
+    await subscribe('one', ['instances 2']);
+    expect((await home.run('sr', ['start'])).stdout).toBe('2 ran already\n');
+    expect((await status()).rows.get('subscribe/one')?.process.place).toBe(1);
+    await home.run('sr_subscribe', ['stop', 'one']);
+    expect(await stateOf('subscribe/one')).toBe('stopped');
+    expect(await stateOf('subscribe/two')).toBe('running');
+    expect((await group()).carriers).toEqual(carriers);
+    expect((await home.run('sr', ['start'])).code).toBe(0);
+    expect((await status()).rows.get('subscribe/one')?.process.place).toBe('own');
+  });
+
   it('is stopped, started, reloaded and asked by its own program; the others go on', async () => {
     for (const name of ['one', 'two']) await subscribe(name);
     await home.run('sr', ['start']);

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { keepProcess } from '../../src/group/kept.js';
 import { silentLogger } from '../../src/logger.js';
+import { openDesk } from '../../src/store/desk.js';
 
 const started: ChildProcess[] = [];
 const directories: string[] = [];
@@ -41,4 +42,29 @@ it.each([
   expect(await exited).toEqual([null, 'SIGTERM']);
   expect(kept.status().state).toBe('stopped');
   expect(started).toHaveLength(1);
+});
+
+it('a process that does other work besides goes on when this is stopped in it', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'sr-kept-'));
+  directories.push(directory);
+  const desk = await openDesk(directory, {});
+  const file = join(directory, 'owner.json');
+  const info = JSON.parse(await readFile(file, 'utf8')) as object;
+  await writeFile(file, JSON.stringify({ ...info, shared: true }));
+  let gone = 0;
+  const kept = keepProcess({
+    name: 'it',
+    directory,
+    spawn: () => {
+      throw new Error('nobody is to start it');
+    },
+    logger: silentLogger,
+    up: () => undefined,
+    gone: () => (gone += 1),
+  });
+  await kept.begin();
+  expect(kept.status()).toMatchObject({ state: 'running', pid: process.pid });
+  await desk.close();
+  await expect.poll(() => gone).toBe(1);
+  expect(kept.status()).toMatchObject({ state: 'stopped', restarts: 0 });
 });
