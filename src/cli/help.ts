@@ -67,15 +67,33 @@ export const synopsis = (program: string, facts: ComponentFacts): readonly strin
         `${program} [option...] --broker url [foreground]`,
       ];
 
-/** The parser that renders help. It reads no command line: option words are read by the table's own rules. */
-function parserOf(program: string, facts: ComponentFacts): Argv {
-  const parser = yargs([])
-    .scriptName(program)
-    .usage(`${synopsis(program, facts).join('\n')}\n\n${summaryOf(facts)}`)
-    .version(false)
-    .help(false)
-    .exitProcess(false)
-    .parserConfiguration({ 'boolean-negation': false, 'camel-case-expansion': false });
+/** Where every help begins. The parser reads no command line. */
+export const helpBegin = (program: string, usage: string): Argv =>
+  yargs([]).scriptName(program).usage(usage).version(false).help(false).exitProcess(false);
+
+/** Where every help ends: what all programs know, and what is said below. Returns the text, not too wide to be read. */
+export async function helpEnd(
+  parser: Argv,
+  ending: readonly string[],
+  width: number,
+  group?: string,
+): Promise<string> {
+  const inGroup = group === undefined ? {} : { group };
+  return parser
+    .option('help', { alias: 'h', describe: 'Show this help.', type: 'boolean', ...inGroup })
+    .option('version', { alias: 'V', describe: 'Show the version.', type: 'boolean', ...inGroup })
+    .epilogue(ending.join('\n\n'))
+    .wrap(Math.min(width, 110))
+    .getHelp();
+}
+
+/** The help of one program, as wide as `width` characters. Option words are read by the table's own rules. */
+export async function helpText(program: string, facts: ComponentFacts, width: number): Promise<string> {
+  const usage = `${synopsis(program, facts).join('\n')}\n\n${summaryOf(facts)}`;
+  const parser = helpBegin(program, usage).parserConfiguration({
+    'boolean-negation': false,
+    'camel-case-expansion': false,
+  });
   for (const { name, names, summary } of actionsOf(facts))
     parser.command(`${name}${names === '' ? '' : ` ${names}`}`.replace(/^(\S+) .*$/, '$1'), summary);
   for (const named of shownRows(facts)) parser.option(named.name, yargsOption(named, facts));
@@ -91,7 +109,7 @@ function parserOf(program: string, facts: ComponentFacts): Argv {
     `Exit codes: 0 success, 1 failure, 2 wrong usage or configuration; status: 0 all run, 1 some are missing, 3 all are stopped.`,
     `Further help: man ${program}, man sr_config`,
   ];
-  return parser
+  parser
     .option('json', {
       describe: 'Answer in JSON: status, show, list and what is printed.',
       type: 'boolean',
@@ -101,13 +119,6 @@ function parserOf(program: string, facts: ComponentFacts): Argv {
       describe: 'Replace, or remove, what would stop the command.',
       type: 'boolean',
       group: 'Commands:',
-    })
-    .option('help', { alias: 'h', describe: 'Show this help.', type: 'boolean', group: 'Commands:' })
-    .option('version', { alias: 'V', describe: 'Show the version.', type: 'boolean', group: 'Commands:' })
-    .epilogue(ending.join('\n\n'));
-}
-
-/** The help of one program, as wide as `width` characters. */
-export async function helpText(program: string, facts: ComponentFacts, width: number): Promise<string> {
-  return parserOf(program, facts).wrap(Math.min(width, 110)).getHelp();
+    });
+  return helpEnd(parser, ending, width, 'Commands:');
 }

@@ -1,8 +1,8 @@
-import yargs from 'yargs';
 import { pumpActions } from '../action/pump/all.js';
 import { pumpFlags } from '../action/pump/pump-action.js';
 import type { Candidate } from './completion.js';
 import { examples } from './examples.js';
+import { helpBegin, helpEnd } from './help.js';
 
 /* Help and completion of `sr_pump`: from the tables of its commands and flags. */
 
@@ -10,12 +10,7 @@ export const pumpSummary = 'set up a pump, its users, and its links to other pum
 
 /** The help, as wide as `width` characters. */
 export async function pumpHelp(width: number): Promise<string> {
-  const parser = yargs([])
-    .scriptName('sr_pump')
-    .usage(`sr_pump command [name] [--word...]\n\n${pumpSummary}`)
-    .version(false)
-    .help(false)
-    .exitProcess(false);
+  const parser = helpBegin('sr_pump', `sr_pump command [name] [--word...]\n\n${pumpSummary}`);
   for (const { name, summary } of pumpActions.filter((one) => !one.name.includes(' ')))
     parser.command(name, summary);
   for (const [name, flag] of Object.entries(pumpFlags))
@@ -27,12 +22,7 @@ export async function pumpHelp(width: number): Promise<string> {
     'Exit codes: 0 success, 1 failure or faults, 2 wrong usage, or a broker that cannot be looked at.',
     'Further help: man sr_pump',
   ];
-  return parser
-    .option('help', { alias: 'h', describe: 'Show this help.', type: 'boolean' })
-    .option('version', { alias: 'V', describe: 'Show the version.', type: 'boolean' })
-    .epilogue(ending.join('\n\n'))
-    .wrap(Math.min(width, 110))
-    .getHelp();
+  return helpEnd(parser, ending, width);
 }
 
 /** What may stand where the last of `words` is being typed. */

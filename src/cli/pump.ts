@@ -2,39 +2,23 @@ import { pumpActions } from '../action/pump/all.js';
 import { type PumpAction, type PumpCall, type PumpFlag, pumpFlags } from '../action/pump/pump-action.js';
 import { nearestName } from '../config/nearest.js';
 import { FatalError } from '../errors.js';
-import { findHost, packageVersion } from '../process/host.js';
-import { endProcess, exitCodeOf, explain } from './exit.js';
-import { type OpenTerminal, openTerminal } from './terminal.js';
+import { findHost } from '../process/host.js';
+import { type Front, runFront } from './program.js';
+import type { OpenTerminal } from './terminal.js';
 
 /** The operator's program, from the words of its command line to the end of its process. */
 export async function main(words: readonly string[]): Promise<void> {
-  const { stdout, stderr, env } = process;
-  const terminal = openTerminal({ stdout, stderr, environment: env });
-  let code: number;
-  try {
-    code = await run(words, terminal);
-  } catch (thrown) {
-    code = exitCodeOf(thrown);
-    if (!terminal.readerGone()) terminal.note(`sr_pump: ${explain(thrown)}\n`);
-  }
-  await terminal.flushed();
-  // Enough was read by whoever reads: that is no failure.
-  endProcess(terminal.readerGone() ? 0 : code);
+  return runFront(front, words);
 }
 
+const front: Front = {
+  program: 'sr_pump',
+  help: async (width) => (await import('./pump-help.js')).pumpHelp(width),
+  candidates: async (words) => (await import('./pump-help.js')).pumpCandidates(words),
+  run,
+};
+
 async function run(words: readonly string[], terminal: OpenTerminal): Promise<number> {
-  const [first, second] = words;
-  if (first === '--get-yargs-completions') return complete(words.slice(2), terminal);
-  if (first === 'completion' && words.length <= 2) return completion(second ?? 'bash', terminal);
-  if (words.some((word) => word === '--version' || word === '-V')) {
-    await terminal.write(`sr_pump ${packageVersion()}`);
-    return 0;
-  }
-  if (first === 'help' || words.some((word) => word === '--help' || word === '-h')) {
-    const { pumpHelp } = await import('./pump-help.js');
-    await terminal.write(await pumpHelp(process.stdout.columns || 100));
-    return 0;
-  }
   const { action, names, flags } = takeApart(words);
   const call: PumpCall = {
     names,
@@ -46,24 +30,6 @@ async function run(words: readonly string[], terminal: OpenTerminal): Promise<nu
     isTerminal: process.stdout.isTTY,
   };
   return (await action.load())(call);
-}
-
-/** Prints a script for a shell. */
-async function completion(shell: string, terminal: OpenTerminal): Promise<number> {
-  if (shell !== 'bash' && shell !== 'zsh')
-    throw new FatalError('completion: write sr_pump completion bash, or zsh', { exitCode: 2 });
-  const { completionScript } = await import('./completion.js');
-  await terminal.write(await completionScript('sr_pump', shell));
-  return 0;
-}
-
-/** Answers the script. Zsh shows meanings, too, and bash takes every line for a word. */
-async function complete(words: readonly string[], terminal: OpenTerminal): Promise<number> {
-  const { pumpCandidates } = await import('./pump-help.js');
-  const isZsh = (process.env['SHELL'] ?? '').endsWith('zsh');
-  for (const { word, meaning } of pumpCandidates(words))
-    await terminal.write(isZsh ? `${word.replaceAll(':', '\\:')}:${meaning}` : word);
-  return 0;
 }
 
 const usage = (text: string): FatalError => new FatalError(`command line: ${text}`, { exitCode: 2 });

@@ -1,10 +1,10 @@
-import yargs from 'yargs';
 import { srActions } from '../action/sr/all.js';
 import { everything } from '../action/sr/chosen.js';
 import { srFlags } from '../action/sr/sr-action.js';
 import type { Host } from '../process/host.js';
 import type { Candidate } from './completion.js';
 import { examples } from './examples.js';
+import { helpBegin, helpEnd } from './help.js';
 
 /* Help and completion of `sr`: from the tables of its actions and flags. */
 
@@ -12,12 +12,7 @@ export const srSummary = 'run all configurations of all components, and watch th
 
 /** The help, as wide as `width` characters. */
 export async function srHelp(width: number): Promise<string> {
-  const parser = yargs([])
-    .scriptName('sr')
-    .usage(`sr [--word...] action [component/configuration...]\n\n${srSummary}`)
-    .version(false)
-    .help(false)
-    .exitProcess(false);
+  const parser = helpBegin('sr', `sr [--word...] action [component/configuration...]\n\n${srSummary}`);
   for (const { name, summary } of srActions) parser.command(name, summary);
   for (const [name, { value, help }] of Object.entries(srFlags))
     parser.option(name, { describe: help, type: value === undefined ? 'boolean' : 'number' });
@@ -27,12 +22,7 @@ export async function srHelp(width: number): Promise<string> {
     'Exit codes: 0 success, 1 failure, 2 wrong usage; status: 0 all run, 1 some are missing, 3 all are stopped.',
     'Further help: man sr',
   ];
-  return parser
-    .option('help', { alias: 'h', describe: 'Show this help.', type: 'boolean' })
-    .option('version', { alias: 'V', describe: 'Show the version.', type: 'boolean' })
-    .epilogue(ending.join('\n\n'))
-    .wrap(Math.min(width, 110))
-    .getHelp();
+  return helpEnd(parser, ending, width);
 }
 
 /** What may stand where the last of `words` is being typed. */

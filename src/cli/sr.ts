@@ -4,26 +4,22 @@ import { type SrAction, type SrCall, type SrFlag, srFlags } from '../action/sr/s
 import { nearestName } from '../config/nearest.js';
 import { FatalError } from '../errors.js';
 import { keepHeapSmall } from '../process/heap.js';
-import { findHost, packageVersion } from '../process/host.js';
-import { endProcess, exitCodeOf, explain } from './exit.js';
-import { type OpenTerminal, openTerminal } from './terminal.js';
+import { findHost } from '../process/host.js';
+import { type Front, runFront } from './program.js';
+import type { OpenTerminal } from './terminal.js';
 
 /** The program for all configurations, from the words of its command line to the end of its process. */
 export async function main(words: readonly string[]): Promise<void> {
   keepHeapSmall();
-  const { stdout, stderr, env } = process;
-  const terminal = openTerminal({ stdout, stderr, environment: env });
-  let code: number;
-  try {
-    code = await run(words, terminal);
-  } catch (thrown) {
-    code = exitCodeOf(thrown);
-    if (!terminal.readerGone()) terminal.note(`sr: ${explain(thrown)}\n`);
-  }
-  await terminal.flushed();
-  // Enough was read by whoever reads: that is no failure.
-  endProcess(terminal.readerGone() ? 0 : code);
+  return runFront(front, words);
 }
+
+const front: Front = {
+  program: 'sr',
+  help: async (width) => (await import('./sr-help.js')).srHelp(width),
+  candidates: async (words) => (await import('./sr-help.js')).srCandidates(words, await findHost()),
+  run,
+};
 
 /** Compiled beside this file; given as paths because they are started, not imported. */
 const files: SrCall['files'] = {
@@ -32,18 +28,6 @@ const files: SrCall['files'] = {
 };
 
 async function run(words: readonly string[], terminal: OpenTerminal): Promise<number> {
-  const [first, second] = words;
-  if (first === '--get-yargs-completions') return complete(words.slice(2), terminal);
-  if (first === 'completion' && words.length <= 2) return completion(second ?? 'bash', terminal);
-  if (words.some((word) => word === '--version' || word === '-V')) {
-    await terminal.write(`sr ${packageVersion()}`);
-    return 0;
-  }
-  if (first === 'help' || words.some((word) => word === '--help' || word === '-h')) {
-    const { srHelp } = await import('./sr-help.js');
-    await terminal.write(await srHelp(process.stdout.columns || 100));
-    return 0;
-  }
   const { action, patterns, flags, numbers } = takeApart(words);
   const call: SrCall = {
     patterns,
@@ -56,24 +40,6 @@ async function run(words: readonly string[], terminal: OpenTerminal): Promise<nu
     files,
   };
   return (await action.load())(call);
-}
-
-/** Prints a script for a shell. */
-async function completion(shell: string, terminal: OpenTerminal): Promise<number> {
-  if (shell !== 'bash' && shell !== 'zsh')
-    throw new FatalError('completion: write sr completion bash, or zsh', { exitCode: 2 });
-  const { completionScript } = await import('./completion.js');
-  await terminal.write(await completionScript('sr', shell));
-  return 0;
-}
-
-/** Answers the script. Zsh shows meanings, too, and bash takes every line for a word. */
-async function complete(words: readonly string[], terminal: OpenTerminal): Promise<number> {
-  const { srCandidates } = await import('./sr-help.js');
-  const isZsh = (process.env['SHELL'] ?? '').endsWith('zsh');
-  for (const { word, meaning } of srCandidates(words, await findHost()))
-    await terminal.write(isZsh ? `${word.replaceAll(':', '\\:')}:${meaning}` : word);
-  return 0;
 }
 
 const usage = (text: string): FatalError => new FatalError(`command line: ${text}`, { exitCode: 2 });

@@ -144,15 +144,17 @@ describe('a daemon that reads records', () => {
     proxy.refuse();
     const started = await station.home.run('sr_log', ['start', 'flow'], { deadline: 30_000 });
     expect(started).toMatchObject({ code: 0 });
-    // Records are read under two names; this pump has one of them.
+    // Records go to two exchanges, and this pump has one of them: both kinds of records are read from that.
     const exchange = `xr_${reader.name}`;
     await station.host.exchange(exchange);
     proxy.accept();
     await eventually('it is bound', async () => {
       const bindings = await station.host.bindings(queue).catch(() => []);
-      return bindings.some((binding) => binding.exchange === exchange);
+      return bindings.filter((binding) => binding.exchange === exchange).length === 2;
     });
-    expect((await station.host.bindings(queue)).map((binding) => binding.exchange)).toEqual([exchange]);
+    const bindings = await station.host.bindings(queue);
+    expect(new Set(bindings.map((binding) => binding.exchange))).toEqual(new Set([exchange]));
+    expect(bindings.map((binding) => binding.key).sort()).toEqual(['v02.log.#', 'v02.report.#']);
     await station.home.run('sr_log', ['stop', 'flow']);
   });
 });

@@ -2,7 +2,7 @@ import type { ComponentFacts } from '../../config/components.js';
 import { type ListedConfiguration, listConfigurations } from '../../config/directories.js';
 import { FatalError } from '../../errors.js';
 import { availableComponents } from '../../process/available.js';
-import { baseDirectories } from '../../process/order.js';
+import { type Order, baseDirectories } from '../../process/order.js';
 import { actionNamed } from '../all.js';
 import type { SrCall } from './sr-action.js';
 
@@ -22,6 +22,15 @@ export function everything(call: Pick<SrCall, 'host'>): readonly Chosen[] {
       .map((one) => ({ ...one, facts, key: `${facts.name}/${one.name}` })),
   );
 }
+
+/** The order to run it, as its own program would give it. */
+export const orderOf = ({ facts, path }: Chosen): Order & { readonly configuration: string } => ({
+  component: facts.name,
+  program: facts.program,
+  configuration: path,
+  options: [],
+  paths: [],
+});
 
 /**
  * What the patterns mean: `subscribe/dd`, `subscribe/*`, `*` + `/dd`, or a component alone. Throws FatalError (2) for one

@@ -2,7 +2,7 @@ import { FatalError } from '../../errors.js';
 import { ownerOf } from '../../process/reach.js';
 import { locate } from '../../process/locate.js';
 import { cleanUpOne } from '../cleanup.js';
-import { type Chosen, everything, matching } from './chosen.js';
+import { type Chosen, everything, matching, orderOf } from './chosen.js';
 import { type SrCall, type SrRun, callFor } from './sr-action.js';
 import { nothingThere } from './start.js';
 
@@ -40,16 +40,8 @@ export const cleanup: SrRun = async (call) => {
 
 async function refuseRunning({ host }: SrCall, chosen: readonly Chosen[]): Promise<void> {
   const running: string[] = [];
-  for (const { key, facts, path } of chosen) {
-    const order = {
-      component: facts.name,
-      program: facts.program,
-      configuration: path,
-      options: [],
-      paths: [],
-    };
-    if ((await ownerOf(locate(order, host).state)) !== undefined) running.push(key);
-  }
+  for (const one of chosen)
+    if ((await ownerOf(locate(orderOf(one), host).state)) !== undefined) running.push(one.key);
   if (running.length > 0)
     throw new FatalError(`stop them before cleaning up, with sr stop: ${running.join(', ')}`);
 }

@@ -3,7 +3,7 @@ import { type Entry, entryFor } from '../../group/entry.js';
 import type { Config } from '../../config/config.js';
 import { readOrder } from '../../process/order.js';
 import { refuseUnavailable, requireComponent } from '../../process/run.js';
-import type { Chosen } from './chosen.js';
+import { type Chosen, orderOf } from './chosen.js';
 import type { SrCall } from './sr-action.js';
 
 /** A configuration that was read and can be used. */
@@ -33,15 +33,8 @@ export function readAll(
 }
 
 function readOne(host: SrCall['host'], chosen: Chosen): Usable {
-  const { facts, path, name } = chosen;
-  const order = {
-    component: facts.name,
-    program: facts.program,
-    configuration: path,
-    options: [],
-    paths: [],
-  };
-  const config = readOrder(order, host);
+  const { path, name } = chosen;
+  const config = readOrder(orderOf(chosen), host);
   refuseUnavailable(config, requireComponent(config));
   return { chosen, config, entry: entryFor(config, host, { file: path, name }) };
 }

@@ -2,7 +2,7 @@ import type { GroupStatus, Kept } from '../../group/words.js';
 import { locate } from '../../process/locate.js';
 import { askStatus } from '../../process/reach.js';
 import { nothing, rowFrom } from '../status-row.js';
-import type { Chosen } from './chosen.js';
+import { type Chosen, orderOf } from './chosen.js';
 import type { SrCall } from './sr-action.js';
 import type { SrRow } from './table.js';
 
@@ -38,15 +38,9 @@ function keptRow(one: Kept): SrRow {
 }
 
 /** Not the keeper's: a terminal, a supervisor that was started for itself, or nobody. */
-async function alone({ host }: SrCall, { facts, path, key }: Chosen, silent: string): Promise<SrRow> {
-  const order = {
-    component: facts.name,
-    program: facts.program,
-    configuration: path,
-    options: [],
-    paths: [],
-  };
-  const { state, problem } = locate(order, host);
+async function alone({ host }: SrCall, chosen: Chosen, silent: string): Promise<SrRow> {
+  const { key } = chosen;
+  const { state, problem } = locate(orderOf(chosen), host);
   const answer = await askStatus(state);
   const more = { place: 'own' as const, pid: undefined, answered: undefined };
   if (answer === undefined)
