@@ -125,7 +125,8 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
         redirectPrivate: config.transfer.redirectPrivate,
         publicOnly,
       },
-      credentialOf: (url) => credentials.site(config.withPassword(url)),
+      // What a stranger's address leads to is fetched without our name: he might have us read what only we may.
+      credentialOf: (url) => (publicOnly ? undefined : credentials.site(config.withPassword(url))),
       logger,
       bandwidth: bandwidthOf(config, around.store, holds),
       ...(breaker === undefined ? {} : { breaker }),

@@ -49,8 +49,13 @@ export function quota(options: QuotaOptions): Stage<Compared, { readonly charge?
   const countAll = async (age: number): Promise<void> => {
     for (const source of limits.keys()) {
       if (ended.signal.aborted || !(await usage.begin(source, age))) continue;
-      const bytes = await countBytes(options.trees(source), ended.signal);
-      if (!ended.signal.aborted) await usage.counted(source, bytes);
+      try {
+        const bytes = await countBytes(options.trees(source), ended.signal);
+        if (!ended.signal.aborted) await usage.counted(source, bytes);
+      } catch (thrown) {
+        await usage.uncounted(source);
+        throw thrown;
+      }
     }
   };
   const inBackground = async (age: number): Promise<void> => {

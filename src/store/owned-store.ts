@@ -118,6 +118,7 @@ function guarded(
       settle: checked(usage.settle),
       begin: checked(usage.begin),
       counted: checked(usage.counted),
+      uncounted: checked(usage.uncounted),
     },
     close,
   };

@@ -116,6 +116,7 @@ export async function connectStore(directory: string, options: ConnectOptions = 
       settle: async (source, bytes, change) => tell('usageSettle', source, bytes, change),
       begin: async (source, age) => (await link.request('usageBegin', [source, age])) as boolean,
       counted: async (source, bytes) => tell('usageCounted', source, bytes),
+      uncounted: async (source) => tell('usageUncounted', source),
     },
     lost: link.lost,
     ask: async (kind, body) => link.request('ask', [kind, body]),

@@ -18,6 +18,8 @@ export interface Usage {
   readonly begin: (source: string, age: number) => Promise<boolean>;
   /** What was found; what has changed since `begin` is added. */
   readonly counted: (source: string, bytes: number) => Promise<void>;
+  /** It could not be counted: somebody may try again. */
+  readonly uncounted: (source: string) => Promise<void>;
 }
 
 export interface SharedUsage {
@@ -91,6 +93,10 @@ export function openUsage(engine: Engine, now: () => number): SharedUsage {
         account.counting = undefined;
         account.countedAt = now();
         await engine.written();
+      },
+      uncounted: async (source) => {
+        const account = accountOf(source);
+        if (account.counting?.client === client) account.counting = undefined;
       },
     }),
     leave: (client) => {

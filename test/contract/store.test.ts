@@ -433,6 +433,14 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
       await other.close();
       expect(await store.usage.begin('alice', 0)).toBe(true);
     });
+
+    it('lets somebody count again when a count has failed', async () => {
+      expect(await store.usage.begin('alice', 0)).toBe(true);
+      await other.usage.uncounted('alice');
+      expect(await other.usage.begin('alice', 0)).toBe(false);
+      await store.usage.uncounted('alice');
+      expect(await other.usage.begin('alice', 0)).toBe(true);
+    });
   });
 
   describe('retries', () => {
