@@ -248,27 +248,23 @@ describe('sr sanity', () => {
     expect((await home.run('sr', ['status'])).code).toBe(3);
   });
 
-  it.runIf(process.env['SR_LONG'] !== undefined)(
-    'replaces what hangs, a process as well as the keeper',
-    { timeout: 300_000 },
-    async () => {
-      for (const name of ['one', 'two']) await subscribe(name);
-      await home.run('sr', ['start']);
-      const first = await group();
-      process.kill(first.carriers[0] ?? 0, 'SIGSTOP');
-      await eventually('it is seen', async () => (await stateOf('subscribe/one')) === 'hung', 30_000);
-      expect((await home.run('sr', ['sanity'])).code).toBe(0);
-      expect(await stateOf('subscribe/one')).toBe('running');
-      const second = await group();
-      expect(second.carriers).not.toEqual(first.carriers);
-      process.kill(second.keeper, 'SIGSTOP');
-      expect((await home.run('sr', ['sanity'])).code).toBe(0);
-      const third = await group();
-      expect(third.keeper).not.toBe(second.keeper);
-      // What it kept went on.
-      expect(third.carriers).toEqual(second.carriers);
-    },
-  );
+  it('replaces what hangs, a process as well as the keeper', { timeout: 300_000 }, async () => {
+    for (const name of ['one', 'two']) await subscribe(name);
+    await home.run('sr', ['start']);
+    const first = await group();
+    process.kill(first.carriers[0] ?? 0, 'SIGSTOP');
+    await eventually('it is seen', async () => (await stateOf('subscribe/one')) === 'hung', 30_000);
+    expect((await home.run('sr', ['sanity'])).code).toBe(0);
+    expect(await stateOf('subscribe/one')).toBe('running');
+    const second = await group();
+    expect(second.carriers).not.toEqual(first.carriers);
+    process.kill(second.keeper, 'SIGSTOP');
+    expect((await home.run('sr', ['sanity'])).code).toBe(0);
+    const third = await group();
+    expect(third.keeper).not.toBe(second.keeper);
+    // What it kept went on.
+    expect(third.carriers).toEqual(second.carriers);
+  });
 });
 
 describe('sr stop', () => {
