@@ -127,6 +127,14 @@ describe('init', () => {
     for (const user of ['root', 'feeder']) await (await connect(user)).close();
   });
 
+  it('is finished by the next one when it was interrupted before the broker knew of it', async () => {
+    const files = [await text('admin.conf'), await text('credentials.conf')];
+    for (const user of ['root', 'feeder']) await api(broker, 'DELETE', `users/${user}`);
+    expect((await pump(['init'])).code).toBe(0);
+    expect([await text('admin.conf'), await text('credentials.conf')]).toEqual(files);
+    for (const user of ['root', 'feeder']) await (await connect(user)).close();
+  });
+
   it('does nothing when it is done again, and ends guest when it is told to', async () => {
     const before = [await text('admin.conf'), await text('credentials.conf'), await rows('users')];
     expect((await pump(['init'])).stdout).toContain('nothing to do');

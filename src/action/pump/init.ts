@@ -36,11 +36,19 @@ interface Wish {
   readonly config: ReturnType<typeof readPump>;
   readonly admin: { readonly name: string; readonly url: string; readonly chosen: Chosen };
   readonly feeder: { readonly name: string; readonly url: string; readonly chosen: Chosen };
-  /** The administrator that there is already. */
-  readonly as: { readonly name: string; readonly password: string };
+  /** Who may be the administrator that there is already; the first that the broker takes. */
+  readonly logins: readonly [Login, ...Login[]];
   readonly managementUrl: string;
   readonly vhost: string;
 }
+
+interface Login {
+  readonly name: string;
+  readonly password: string;
+}
+
+/** What every new broker has. */
+const guestLogin: Login = { name: 'guest', password: 'guest' };
 
 const usage = (text: string): FatalError => new FatalError(`command line: ${text}`, { exitCode: 2 });
 
@@ -49,14 +57,21 @@ export const init: PumpRun = async (call) => {
   const guest = guestOf(call);
   const wish = await wishOf(call);
   const signals = untilSignal();
-  const { vhost, as } = wish;
+  const { tlsRigour } = wish.config.queue;
   const open = (user: string, password: string): Management =>
-    openManagement({ url: wish.managementUrl, user, password, vhost });
-  const management = open(as.name, as.password);
+    openManagement({
+      url: wish.managementUrl,
+      user,
+      password,
+      vhost: wish.vhost,
+      tlsRigour: tlsRigour === 'medium' ? 'normal' : tlsRigour,
+    });
+  const { as, management } = await logIn(wish, open, signals.stop).catch((thrown: unknown) => {
+    signals.cancel();
+    throw thrown;
+  });
   try {
-    const refused = (await management.whoAmI(signals.stop).catch(cannotAsk)) === undefined;
-    if (refused) throw refusedLogin(wish);
-    const picture = await wholePicture({ management, admin: adminLogin(wish) }, signals.stop);
+    const picture = await wholePicture({ management, admin: adminLogin(wish, as) }, signals.stop);
     for (const { name, chosen } of [wish.admin, wish.feeder])
       refuseTakeOver(
         name,
@@ -65,7 +80,7 @@ export const init: PumpRun = async (call) => {
         `write its line into credentials.conf, choose another name with --admin or --feeder, or log in as it with --as ${name}`,
       );
     const difference = [
-      ...(await carryOut(planOf(call, wish, picture), picture, management, call, signals.stop)),
+      ...(await carryOut(planOf(call, wish, as, picture), picture, management, call, signals.stop)),
     ];
     const hasGuest = picture.users.some(({ name }) => name === 'guest');
     if (guest !== undefined && hasGuest) {
@@ -96,13 +111,32 @@ function cannotAsk(thrown: unknown): never {
   throw thrown;
 }
 
-const refusedLogin = ({ as, managementUrl }: Wish): FatalError =>
+/** Opens the API as the first whom the broker takes. Throws FatalError (2) when it takes none. */
+async function logIn(
+  wish: Wish,
+  open: (user: string, password: string) => Management,
+  stop: AbortSignal,
+): Promise<{ readonly as: Login; readonly management: Management }> {
+  for (const as of wish.logins) {
+    const management = open(as.name, as.password);
+    try {
+      if ((await management.whoAmI(stop).catch(cannotAsk)) !== undefined) return { as, management };
+    } catch (thrown) {
+      await management.close();
+      throw thrown;
+    }
+    await management.close();
+  }
+  throw refusedLogin(wish);
+}
+
+const refusedLogin = ({ logins: [as], managementUrl }: Wish): FatalError =>
   new FatalError(
     `${managementUrl}: the broker refuses user ${as.name}; name an administrator that it has, with --as NAME --password_file FILE`,
     { exitCode: 2 },
   );
 
-const adminLogin = ({ as, vhost }: Wish) =>
+const adminLogin = ({ vhost }: Wish, as: Login) =>
   ({ tls: false, host: '', port: 0, vhost, user: as.name, password: as.password, login: 'PLAIN' }) as const;
 
 function guestOf({ flags }: PumpCall): 'delete' | 'disable' | undefined {
@@ -132,17 +166,18 @@ async function wishOf(call: PumpCall): Promise<Wish> {
   // Whoever names the administrator that is there gives its password, which stays.
   const admin = account(adminName, as === adminName ? given : undefined);
   const feeder = account(flags.get('feeder') ?? userOf(knownFeeder) ?? 'feeder', undefined);
-  const usual = admin.chosen.isNew
-    ? { name: 'guest', password: 'guest' }
-    : { name: adminName, password: admin.chosen.password };
+  // Its password may be written down, and the broker may not know it yet: the last time we were interrupted.
+  const usual: Wish['logins'] = admin.chosen.isNew
+    ? [guestLogin]
+    : [{ name: adminName, password: admin.chosen.password }, guestLogin];
   return {
     config,
     admin,
     feeder,
-    as:
+    logins:
       as === undefined
         ? usual
-        : { name: as, password: given ?? passwordIn(credentials, config, urlFor(broker, as)) ?? '' },
+        : [{ name: as, password: given ?? passwordIn(credentials, config, urlFor(broker, as)) ?? '' }],
     managementUrl:
       flags.get('management') ??
       management ??
@@ -151,7 +186,7 @@ async function wishOf(call: PumpCall): Promise<Wish> {
   };
 }
 
-function planOf(call: PumpCall, wish: Wish, picture: Picture): Plan {
+function planOf(call: PumpCall, wish: Wish, as: Login, picture: Picture): Plan {
   const { admin, feeder, config } = wish;
   const passwords = new Map([admin, feeder].map(({ name, chosen }) => [name, chosen.password]));
   const ours: [string, Role][] = [
@@ -159,7 +194,7 @@ function planOf(call: PumpCall, wish: Wish, picture: Picture): Plan {
     [feeder.name, 'feeder'],
   ];
   const expected: Expected = { users: new Map(ours), exchanges: expectedOf(config).exchanges };
-  const how = { passwordOf: (name: string) => passwords.get(name), setPasswords: true, self: wish.as.name };
+  const how = { passwordOf: (name: string) => passwords.get(name), setPasswords: true, self: as.name };
   const found = [
     ...checkUsers(expected, picture, how).filter(({ object }) => passwords.has(object)),
     ...checkPermissions(expected, picture, config.reporting.userPermissions),
