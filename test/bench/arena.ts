@@ -77,7 +77,7 @@ async function takeTemplate(
   const root = await mkdtemp(join(directory, 'template-'));
   await makeTree(root, 1, 1);
   const home = await makeHome(directory, pump.alice);
-  await admin.queue(queue, 'xpublic', 'v02.post.#');
+  await admin.queue(queue, 'xs_alice', 'v02.post.#');
   const posting = ['--post_broker', pump.alice.brokerUrl, '--post_base_url', baseUrl];
   await measure({
     ...program(home, 'sr_post', ['--sum', sum, ...posting, '--post_base_dir', root, root]),

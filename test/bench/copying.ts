@@ -37,7 +37,7 @@ export function subscriber(
     name,
     run: async () => {
       let home = '';
-      await admin.queue(records, 'xl_alice', '#');
+      await admin.queue(records, 'xs_bob', '#');
       const cost = await copied(arena, tree, async (target) => {
         home = await arena.home(pump.bob, [
           `broker ${pump.bob.brokerUrl}`,

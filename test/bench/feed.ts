@@ -43,7 +43,7 @@ export async function startFeed(arena: Arena, { rate, template, target }: FeedOp
       (error: unknown) => (problem = error),
     );
   };
-  await admin.queue(queue, 'xl_alice', '#');
+  await admin.queue(queue, 'xs_bob', '#');
   await admin.listen(queue, (body) => {
     const [, , path = '', code = ''] = body.split(' ');
     const posted = waiting.get(path);

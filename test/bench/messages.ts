@@ -50,8 +50,8 @@ export interface Admin {
   readonly consumers: (name: string) => Promise<number>;
   readonly purge: (name: string) => Promise<void>;
   readonly drop: (name: string) => Promise<void>;
-  /** Has an exchange hand on to another one the records that it gets, or not any more. */
-  readonly route: (to: string, from: string, how: 'on' | 'off') => Promise<void>;
+  /** Has an exchange hand on to another one what it gets under a topic. */
+  readonly route: (to: string, from: string, key: string) => Promise<void>;
   /** Publishes all and waits until the broker has confirmed them. */
   readonly fill: (exchange: string, template: Template, entries: readonly Entry[]) => Promise<void>;
   /** Publishes one message; a lost one shows as a file without a record. */
@@ -96,10 +96,7 @@ export async function openAdmin(url: string): Promise<Admin> {
     consumers: async (name) => (await channel.checkQueue(name)).consumerCount,
     purge: async (name) => void (await channel.purgeQueue(name)),
     drop: async (name) => void (await channel.deleteQueue(name)),
-    route: async (to, from, how) => {
-      for (const key of ['v02.log.#', 'v02.report.#'])
-        await (how === 'on' ? channel.bindExchange(to, from, key) : channel.unbindExchange(to, from, key));
-    },
+    route: async (to, from, key) => void (await channel.bindExchange(to, from, key)),
     fill: (exchange, template, entries) => fill(channel, exchange, template, entries),
     publish: (exchange, { topic, body, properties }) =>
       void channel.publish(exchange, topic, body, properties),

@@ -10,7 +10,7 @@ const queue = 'q_bob.posts';
 
 /** Everything that is published comes to a queue, is counted, and thrown away. */
 async function counted(arena: Arena, tree: Tree, run: () => ReturnType<Contender['run']>) {
-  await arena.admin.queue(queue, 'xpublic', 'v02.post.#');
+  await arena.admin.queue(queue, 'xs_alice', 'v02.post.#');
   const cost = await run();
   const depth = await arena.admin.depth(queue);
   if (depth !== tree.entries.length) throw new Error(`${depth} of ${tree.entries.length} were announced`);

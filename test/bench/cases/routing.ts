@@ -89,9 +89,9 @@ export const routing: Case = {
   about: 'files of 1 KiB posted and fetched, records brought to their source, beside records that stay',
   runs: 2,
   open: async (arena) => {
-    // The routes of the quickstart would do the same beside it.
     const { admin, web } = arena;
-    await admin.route('xl_alice', 'xs_bob', 'off');
+    // No pump takes the files in: only what records cost is to be seen.
+    await admin.route('xpublic', 'xs_alice', 'v02.post.#');
     const { root } = web;
     await mkdir(root, { recursive: true });
     const tree = await makeTree(root, arena.sized(5000), 1024);
@@ -103,7 +103,6 @@ export const routing: Case = {
         { name: 'not routed', run: fetched(arena, root, tree, false) },
       ],
       close: async () => {
-        await admin.route('xl_alice', 'xs_bob', 'on');
         await rm(root, { recursive: true });
         await mkdir(root);
       },

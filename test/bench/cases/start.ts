@@ -13,7 +13,7 @@ export const start: Case = {
     const tree = await makeTree(await arena.scratch('posted'), 1, 1024);
     const home = await arena.home(pump.alice);
     const queue = 'q_bob.posts';
-    await admin.queue(queue, 'xpublic', 'v02.post.#');
+    await admin.queue(queue, 'xs_alice', 'v02.post.#');
     const where = ['--post_broker', pump.alice.brokerUrl, '--post_base_url', web.url];
     const words = [...where, '--post_base_dir', tree.root, join(tree.root, tree.entries[0]?.path ?? '')];
     let posted = await admin.depth(queue);
