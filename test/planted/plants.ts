@@ -49,15 +49,16 @@ export const plants: readonly Plant[] = [
   {
     bug: 'acknowledged before the broker has the record',
     file: 'src/stage/settle/report.ts',
-    original: 'await publisher.publish({ exchange, ...encoded.message }, stop);',
-    planted: 'void publisher.publish({ exchange, ...encoded.message }, stop).catch(() => undefined);',
+    original: 'await publisher.publish({ exchange, mandatory: false, ...encoded.message }, stop);',
+    planted:
+      'void publisher.publish({ exchange, mandatory: false, ...encoded.message }, stop).catch(() => undefined);',
     finders: [{ file: 'test/faults/confirm.test.ts', name: 'while the delivery record is not confirmed' }],
   },
   {
     bug: 'retry entry not flushed, with durability power',
     file: 'src/store/level-engine.ts',
-    original: '{ sync: flush }',
-    planted: '{ sync: flush && false }',
+    original: 'flush ? { sync: true } : {}',
+    planted: 'flush ? {} : {}',
     finders: [
       {
         file: 'test/faults/durability.test.ts',
