@@ -31,16 +31,15 @@ import {
   selectOptions,
 } from './consuming.js';
 
+import { inlineRefused, spoolRefused, vipRefused } from './reasons.js';
+
 /* What the programs that fetch have in common: the stages between their door and their end. */
 
 /** What none of them can do yet. */
 export const notYet: Readonly<Partial<Record<OptionName, string>>> = {
-  vip: 'waiting for an address is not available yet',
-  inline: 'content inside of messages needs v03, which is only read',
-  inline_encoding: 'content inside of messages needs v03, which is only read',
-  inline_max: 'content inside of messages needs v03, which is only read',
-  spool:
-    'what is to be posted waits for the broker, and its message stays in the queue until it is posted, so nothing has to be kept on disk',
+  ...vipRefused,
+  ...inlineRefused,
+  ...spoolRefused,
   on_data: 'changing data on its way is not available',
   do_download: 'replacing the download is not available yet',
   do_task: 'replacing the transfer is not available yet',

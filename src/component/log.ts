@@ -13,6 +13,7 @@ import { acknowledge } from '../stage/settle/acknowledge.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { retryLater } from '../stage/settle/retry-later.js';
 import type { Component } from './component.js';
+import { vipRefused } from './reasons.js';
 import { paceOf, prefetchOf, queueOptions, withPulse } from './consuming.js';
 import { untouched } from './saving.js';
 
@@ -20,7 +21,7 @@ export const log: Component = {
   name: 'report',
   summary: 'show the delivery records of what you posted',
   refused: {
-    vip: 'waiting for an address is not available yet',
+    ...vipRefused,
     exchange_split: 'only winnow reads split exchanges',
   },
   withoutEffect: {},

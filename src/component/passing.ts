@@ -26,17 +26,15 @@ import {
   topicPrefixOf,
 } from './consuming.js';
 import { announceOptions } from './posting.js';
+import { inlineRefused, spoolRefused, vipRefused } from './reasons.js';
 import { refuseLaterFormat } from './refuse.js';
 
 /** What those that move no files cannot do, and what changes nothing in them. */
 export const passingOptions = {
   refused: {
-    vip: 'waiting for an address is not available yet',
-    inline: 'content inside of messages needs v03, which is only read',
-    inline_encoding: 'content inside of messages needs v03, which is only read',
-    inline_max: 'content inside of messages needs v03, which is only read',
-    spool:
-      'what is to be posted waits for the broker, and its message stays in the queue until it is posted, so nothing has to be kept on disk',
+    ...vipRefused,
+    ...inlineRefused,
+    ...spoolRefused,
   },
   withoutEffect: {
     bufsize: 'no file is moved',

@@ -14,6 +14,7 @@ import { postRate } from '../stage/post-rate.js';
 import { exitCode } from '../stage/settle/exit-code.js';
 import { remember } from '../stage/settle/remember.js';
 import { leaveWebNames } from '../stage/web-names.js';
+import { inlineRefused } from './reasons.js';
 import type { Component, Kit } from './component.js';
 import { GRACE, dedupeOptions, withPulse } from './consuming.js';
 import { announceOptions, describeOptions } from './posting.js';
@@ -45,9 +46,7 @@ export const post: Component = {
   summary: 'announce files, trees, removals and links',
   refused: {
     sleep: 'watching a tree is the work of sr_watch, which is not available yet; leave sleep at 0',
-    inline: 'content inside of messages needs v03, which is only read',
-    inline_encoding: 'content inside of messages needs v03, which is only read',
-    inline_max: 'content inside of messages needs v03, which is only read',
+    ...inlineRefused,
     randomize: 'only whole files are announced so far, so there are no blocks to shuffle',
     reconnect: 'only whole files are announced so far',
     quiet: 'only a watcher can wait for a file to be complete',
