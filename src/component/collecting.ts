@@ -58,8 +58,11 @@ export function vouchOf(config: Config, kit: Kit): Vouch | undefined {
   const { sources } = config.declared;
   const known = new Map<string, string | undefined>();
   const sourceOf = (exchange: string): string | undefined => {
-    if (!known.has(exchange) && known.size < 1000) known.set(exchange, sourceOfExchange(exchange, sources));
-    return known.get(exchange) ?? sourceOfExchange(exchange, sources);
+    if (known.has(exchange)) return known.get(exchange);
+    const source = sourceOfExchange(exchange, sources);
+    // Messages of a retry list may name any exchange.
+    if (known.size < 1000) known.set(exchange, source);
+    return source;
   };
   for (const { exchange } of config.bindings) {
     if (sourceOf(exchange) === undefined)
