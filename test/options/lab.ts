@@ -22,6 +22,7 @@ import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
 import type { BreakerOptions } from '../../src/transport/breaker.js';
 import type { Addresses } from '../../src/transport/guarded-connect.js';
+import type { Credential } from '../../src/transport/transport.js';
 
 export const names = ['subscribe', 'sarra', 'post', 'winnow', 'shovel', 'report'] as const;
 export type Name = (typeof names)[number];
@@ -45,6 +46,8 @@ export interface Given {
   readonly store?: Store;
   /** Which addresses are public: none of loopback is, and no test may go further. */
   readonly addresses?: Addresses;
+  /** What credentials.conf knows, whatever the server. */
+  readonly credential?: Credential;
   /** How soon servers are given up and tried again. */
   readonly breaker?: Partial<BreakerOptions>;
 }
@@ -209,7 +212,7 @@ async function work(config: Config, given: Given, places: Places): Promise<Ran> 
       state: places.state,
       olderQueueNames: [],
       pluginDirectories: [places.plugins],
-      credentials: { broker: () => ({ ...broker, login: 'PLAIN' }), site: () => undefined },
+      credentials: { broker: () => ({ ...broker, login: 'PLAIN' }), site: () => given.credential },
       now: Date.now,
       write: async (line) => void printed.push(line),
       colour: (_code, text) => text,

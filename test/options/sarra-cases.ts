@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { systemAddresses } from '../../src/transport/guarded-connect.js';
 import { startOddServer } from '../servers/odd-http-server.js';
 import { type Lab, type Message, type Ran, headersOf } from './lab.js';
 import { type Case, onOneItem } from './shared-cases.js';
@@ -88,6 +89,18 @@ const own: Readonly<Record<string, Case>> = {
       expect(server.requests).toEqual([]);
       for (const value of ['127.0.0.1', host, 'any', '.example.org,127.0.0.1'])
         expect(await run(`source_hosts ${value}`), value).toEqual(['201']);
+      // Of a server that nobody has named, nothing is asked in the name of the pump.
+      const addresses = { ...systemAddresses, isPublic: () => true };
+      const credential = { user: 'feeder', password: 'secret' };
+      const asked = async (...lines: string[]): Promise<string | undefined> => {
+        const given = { messages: [{ body, headers: {}, exchange: 'xs_alice' }], addresses, credential };
+        expect(codesOf(await lab.run('sarra', [...fromUser, 'overwrite on', ...lines], given))).toEqual([
+          '201',
+        ]);
+        return server.requests.at(-1)?.headers.authorization;
+      };
+      expect(await asked()).toBeUndefined();
+      expect(await asked(`source_hosts ${host}`)).toMatch(/^Basic /);
     } finally {
       await server.stop();
     }
