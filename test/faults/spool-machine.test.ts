@@ -48,18 +48,21 @@ it('a full disk: what is not safe is named, the exit code is 1, and what was saf
   expect([safe.code, safe.stderr]).toEqual([0, safe.stderr]);
 
   const names = Array.from({ length: 200 }, (_, number) => `f${number}`);
-  const paths = await source.files(...names);
-  const full = await home.run('sr_post', ['-c', 'mine', ...paths]);
+  const full = await home.run('sr_post', ['-c', 'mine', ...(await source.files(...names))]);
   expect(full.code).toBe(1);
-  for (const path of paths) expect(full.stderr).toContain(`not posted: ${path}: `);
-  expect(full.stderr).toMatch(/nor kept in the spool .*: the disk is full; make room, and post it again/u);
-  expect(full.stderr).toMatch(/1 waiting in /u);
+  // Posts are written as many at a time as have come by then, and a few may fit where many do not.
+  const unsafe =
+    /not posted: .*\/(\S+): .* nor kept in the spool .*: the disk is full; make room, and post it again$/gmu;
+  const named = [...full.stderr.matchAll(unsafe)].map(([, name = '']) => name);
+  expect(named.length).toBeGreaterThan(0);
+  const kept = names.filter((name) => !named.includes(name));
+  expect(full.stderr).toContain(`; ${1 + kept.length} waiting in `);
 
   execFileSync('mount', ['-o', 'remount,size=4m', spoolsOf(source)]);
-  const again = await home.run('sr_post', ['-c', 'mine', ...paths]);
+  const again = await home.run('sr_post', ['-c', 'mine', ...named.map((name) => join(source.tree, name))]);
   expect([again.code, again.stderr]).toEqual([0, again.stderr]);
   source.brokerComes();
-  expect(await drained(source)).toEqual(['first', ...names]);
+  expect(await drained(source)).toEqual(['first', ...kept, ...named]);
 });
 
 it('a broker that never answers: posts are kept without waiting for its end', async () => {
