@@ -3,11 +3,12 @@ import type { Config } from '../config/config.js';
 import { parseLogin } from '../config/login.js';
 import { sourceOfExchange } from '../config/source-of-exchange.js';
 import { FatalError } from '../errors.js';
+import type { Root } from '../file/inside.js';
 import { type Vouch, vouchByExchange } from '../intake/identity.js';
-import { confined } from '../stage/confined.js';
+import { openBelow } from '../stage/confined.js';
 import type { Round } from '../stage/round.js';
 import type { RouteOptions } from '../stage/route.js';
-import type { VetOptions } from '../stage/vet.js';
+import { ANY_HOST, type VetOptions, isNamed } from '../stage/vet.js';
 import type { Transports } from '../transport/transport.js';
 import type { Kit } from './component.js';
 import { writtenAt } from './refuse.js';
@@ -23,12 +24,6 @@ const ownName = ({ selection }: Config, kit: Kit): string => selection.cluster ?
 /** Whether an exchange of a user is read: what comes from there says what it likes. */
 const readsExchangeOfUser = ({ bindings }: Config): boolean =>
   bindings.some(({ exchange }) => exchange.startsWith('xs_'));
-
-/** Whether users chose what is read; what has come through a filter for duplicates was chosen by them as well. */
-const readsUsers = (config: Config): boolean =>
-  config.selection.sourceFromExchange ||
-  readsExchangeOfUser(config) ||
-  config.bindings.some(({ exchange }) => exchange.startsWith('xwinnow'));
 
 /** Host, port and virtual host of a broker; this machine has many names. */
 function placeOf(url: string | undefined, own: string): string {
@@ -74,6 +69,26 @@ export function vouchOf(config: Config, kit: Kit): Vouch | undefined {
   return vouchByExchange({ sourceOf, cluster: ownName(config, kit) });
 }
 
+/** Only the feeder writes there, and only what this pump has fetched itself. */
+const PUBLISHED = /^xpublic(?:\d\d)?$/u;
+
+/**
+ * Whether users chose what is read. They write to their own exchanges; what has come through a filter for duplicates
+ * was chosen by them as well, and so was what is on any other exchange of a pump that has users, whoever brought it
+ * there: nothing says what that one looked at. For what comes from another pump, that pump answers.
+ */
+function readsUsers(config: Config, kit: Kit): boolean {
+  const { sources, subscribers, pumps } = config.declared;
+  const hasUsers = sources.length + subscribers.length + pumps.length > 0;
+  const isOwn = hasUsers && !readsPump(config, kit);
+  return (
+    config.selection.sourceFromExchange ||
+    config.bindings.some(
+      ({ exchange }) => /^x(?:s_|winnow)/u.test(exchange) || (isOwn && !PUBLISHED.test(exchange)),
+    )
+  );
+}
+
 /** Whom the data is for. Asked only where the pumps of the network are named. */
 export function routeOptions(config: Config, kit: Kit): RouteOptions {
   const { clusterAliases, gatewayFor, loopCheck } = config.selection;
@@ -107,12 +122,20 @@ export function roundOf(config: Config, kit: Kit): Round | undefined {
   return { ttl: ROUND, what: blind ? 'all' : 'bare' };
 }
 
-/** Users have the pump ask public servers, or those that are named, and read what they have dropped. */
+/**
+ * Users have the pump ask public servers, or those that are named, and read what they have dropped. Its accounts are
+ * used only where somebody has written that this very host, or this domain, is for users.
+ */
 export function transportsFor(config: Config, kit: Kit): Transports {
   const { dropDir, sourceHosts } = config.transfer;
-  const isOpen = !readsUsers(config) || sourceHosts.length > 0;
-  const transports = kit.transports(isOpen ? undefined : 'public');
-  if (dropDir === undefined) return transports;
-  const root = kit.rootOf({ root: dropDir, directory: '', name: '', path: dropDir });
-  return confined(transports, dropDir, root);
+  const ofUsers = readsUsers(config, kit);
+  const hosts = sourceHosts.map((host) => host.toLowerCase()).filter((host) => host !== ANY_HOST);
+  return kit.transports({
+    publicOnly: ofUsers && sourceHosts.length === 0,
+    trusts: ofUsers ? (baseUrl) => isNamed(baseUrl, hosts) : undefined,
+    openFile: dropDir === undefined ? undefined : openBelow(dropDir, rootAt(dropDir, kit)),
+  });
 }
+
+const rootAt = (directory: string, kit: Kit): Root =>
+  kit.rootOf({ root: directory, directory: '', name: '', path: directory });

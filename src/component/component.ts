@@ -14,12 +14,22 @@ import type { Failures } from '../stage/settle/exit-code.js';
 import type { ReportRoute } from '../stage/settle/report.js';
 import type { SaveFile } from '../store/saved.js';
 import type { Store } from '../store/store.js';
-import type { Transports } from '../transport/transport.js';
+import type { OpenFile, Transports } from '../transport/transport.js';
 
 /** Where delivery records go, decided when the broker is known. */
 export interface Reporter {
   readonly publisher: Publisher;
   readonly route: (stop: AbortSignal) => Promise<ReportRoute>;
+}
+
+/** What may be fetched because of what is read; without a word, all that this process can reach. */
+export interface Reach {
+  /** Web servers must have public addresses. */
+  readonly publicOnly?: boolean;
+  /** Whether our account on the server of a base URL may be used; without it, on each. */
+  readonly trusts?: ((baseUrl: string) => boolean) | undefined;
+  /** Opens files of this machine, which are then only read. */
+  readonly openFile?: OpenFile | undefined;
 }
 
 /**
@@ -50,8 +60,8 @@ export interface Kit {
   /** Undefined when records are switched off. */
   readonly reporter: Reporter | undefined;
   readonly store: Store;
-  /** `public`: web servers must have public addresses. */
-  readonly transports: (reach?: 'public') => Transports;
+  /** Asked for once. */
+  readonly transports: (reach?: Reach) => Transports;
   readonly rootOf: (target: Target) => Root;
   /** What makes the queue wait. */
   readonly holds: Holds;

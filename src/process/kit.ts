@@ -2,7 +2,7 @@ import type { BrokerAddress, Publisher } from '../broker/broker.js';
 import type { QueueConsumer } from '../broker/consumer.js';
 import type { QueuePlan } from '../broker/queue-plan.js';
 import { openTopology } from '../broker/topology.js';
-import type { Kit } from '../component/component.js';
+import type { Kit, Reach } from '../component/component.js';
 import type { Config } from '../config/config.js';
 import type { Origin } from '../config/rules.js';
 import { placeOf } from '../config/syntax.js';
@@ -116,7 +116,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
   const breaker = config.queue.retry
     ? openBreaker({ logger, lanes: config.running.lanes, ...around.breaker })
     : undefined;
-  const transportsTo = (publicOnly: boolean): Transports =>
+  const transports = once(({ publicOnly = false, trusts, openFile }: Reach): Transports =>
     openTransports({
       limits: {
         timeout: config.transfer.timeout * 1000,
@@ -126,13 +126,15 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
         publicOnly,
       },
       // What a stranger's address leads to is fetched without our name: he might have us read what only we may.
-      credentialOf: (url) => (publicOnly ? undefined : credentials.site(config.withPassword(url))),
+      credentialOf: (url) =>
+        trusts?.(url) === false ? undefined : credentials.site(config.withPassword(url)),
+      openFile,
       logger,
       bandwidth: bandwidthOf(config, around.store, holds),
       ...(breaker === undefined ? {} : { breaker }),
       ...(around.addresses === undefined ? {} : { addresses: around.addresses }),
-    });
-  const transports = { any: once(() => transportsTo(false)), public: once(() => transportsTo(true)) };
+    }),
+  );
   const poster =
     config.component === 'post' && !rehearsal
       ? openPoster({
@@ -175,7 +177,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
         }
       : undefined,
     store: { ...around.store, retries: door.retries(around.store.retries) },
-    transports: (reach) => transports[reach ?? 'any'].get(),
+    transports: (reach = {}) => transports.get(reach),
     rootOf: roots.of,
     holds,
     plugins: { ...plugins, holds },
@@ -194,7 +196,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     held: () => breaker?.held() ?? [],
     close: async () => {
       poster?.close();
-      for (const { made } of Object.values(transports)) await made()?.close();
+      await transports.made()?.close();
       if (rehearsal && plan !== undefined) await forget(brokers, plan.name, logger);
       await brokers.close();
       roots.close();

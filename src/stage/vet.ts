@@ -14,7 +14,7 @@ export interface VetOptions {
   readonly blockSizeMax: number;
 }
 
-/** Every host is meant. */
+/** Every host is meant. Whoever writes it has looked at none. */
 export const ANY_HOST = 'any';
 
 /** Looks at an announcement before anything is fetched because of it. What the pump does not want is refused (403). */
@@ -50,12 +50,15 @@ export function belowDirectory(path: string, directory: string): string | undefi
   return relative === '' ? undefined : relative;
 }
 
-function requireHost(baseUrl: string, hosts: readonly string[]): void {
+/** Whether the host of a base URL is one of these (in lower case), or below one that begins with a dot. */
+export function isNamed(baseUrl: string, hosts: readonly string[]): boolean {
   const { host, name } = hostOf(baseUrl);
-  const isListed = hosts.some(
-    (one) => one === ANY_HOST || one === host || one === name || (one.startsWith('.') && name.endsWith(one)),
-  );
-  if (!isListed) throw forbidden(`${host} is not one of source_hosts`);
+  return hosts.some((one) => one === host || one === name || (one.startsWith('.') && name.endsWith(one)));
+}
+
+function requireHost(baseUrl: string, hosts: readonly string[]): void {
+  if (hosts.includes(ANY_HOST) || isNamed(baseUrl, hosts)) return;
+  throw forbidden(`${hostOf(baseUrl).host} is not one of source_hosts`);
 }
 
 /** Host with its port, and without; lower case. */

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open, unlink, type FileHandle } from 'node:fs/promises';
 import { PermanentError, RetryableError, messageOf, systemCode } from '../errors.js';
-import type { ByteRange, Download, Session, TransferLimits, Transport } from './transport.js';
+import type { ByteRange, Download, OpenFile, Session, TransferLimits, Transport } from './transport.js';
 import { watch, type Watch } from './watch.js';
 
 /** Bytes read at a time. */
@@ -10,7 +10,7 @@ const readSize = 256 * 1024;
 /** Opens the transport for `file:`: files that this machine can open itself. */
 export function openFiles(limits: TransferLimits): Transport {
   const session: Session = {
-    get: (path, stop, range) => get(absolutePath(path), stop, range, limits),
+    get: (path, stop, range) => get({ path: absolutePath(path), open: openRegular, limits }, stop, range),
     localPath: absolutePath,
     remove: async (path, stop) => {
       const local = absolutePath(path);
@@ -28,6 +28,20 @@ export function openFiles(limits: TransferLimits): Transport {
   return { open: async () => session };
 }
 
+/**
+ * The transport for `file:` where somebody else says which files are meant. They can only be read: nobody learns a path
+ * by which a file could be linked or removed.
+ */
+export function openFilesBy(open: OpenFile, limits: TransferLimits): Transport {
+  const session: Session = {
+    get: (path, stop, range) => get({ path: absolutePath(path), open, limits }, stop, range),
+    close: async () => undefined,
+  };
+  return { open: async () => session };
+}
+
+const openRegular: OpenFile = (path) => open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+
 /** With `file:` the path is the file's own, made absolute. Throws PermanentError 417 for `..` and NUL. */
 export function absolutePath(path: string): string {
   if (path.includes('\0') || path.split('/').includes('..')) {
@@ -36,16 +50,21 @@ export function absolutePath(path: string): string {
   return `/${path.replace(/^\/+/u, '')}`;
 }
 
+interface Wanted {
+  readonly path: string;
+  readonly open: OpenFile;
+  readonly limits: TransferLimits;
+}
+
 async function get(
-  path: string,
+  { path, open: opener, limits }: Wanted,
   stop: AbortSignal,
   range: ByteRange | undefined,
-  limits: TransferLimits,
 ): Promise<Download> {
   const guard = watch(stop, limits.timeout, () => path);
   let file: FileHandle | undefined;
   try {
-    file = await openGuarded(path, guard);
+    file = await openGuarded(opener(path), guard);
     const stat = await guard.wait(file.stat());
     if (!stat.isFile()) throw new RetryableError(`cannot read ${path}: it is not a regular file`);
     const offset = range?.offset ?? 0;
@@ -60,8 +79,7 @@ async function get(
 }
 
 /** A file that opens after we gave up on it (a network disk that hangs) is closed again. */
-async function openGuarded(path: string, guard: Watch): Promise<FileHandle> {
-  const opening = open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+async function openGuarded(opening: Promise<FileHandle>, guard: Watch): Promise<FileHandle> {
   try {
     return await guard.wait(opening);
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Breaker } from './breaker.js';
 import type { Addresses } from './guarded-connect.js';
 import { openPool } from './pool.js';
 import { openRate, type Rate, type RateOptions } from './rate.js';
-import type { Credential, Session, TransferLimits, Transport, Transports } from './transport.js';
+import type { Credential, OpenFile, Session, TransferLimits, Transport, Transports } from './transport.js';
 
 export interface TransportOptions {
   readonly limits: TransferLimits;
@@ -15,6 +15,8 @@ export interface TransportOptions {
   readonly bandwidth?: (RateOptions & { readonly kbytesPerSecond: number }) | undefined;
   /** Leaves dead servers alone; without it every file finds out for itself. */
   readonly breaker?: Breaker;
+  /** Files of this machine are those that it opens, and are only read; without it all that we may open. */
+  readonly openFile?: OpenFile | undefined;
   /** Replaced only by tests. */
   readonly addresses?: Addresses;
 }
@@ -29,7 +31,13 @@ const transports: readonly {
     load: async ({ limits, logger, addresses }) =>
       (await import('./http.js')).openHttp(limits, logger, addresses),
   },
-  { schemes: ['file'], load: async ({ limits }) => (await import('./file.js')).openFiles(limits) },
+  {
+    schemes: ['file'],
+    load: async ({ limits, openFile }) => {
+      const { openFiles, openFilesBy } = await import('./file.js');
+      return openFile === undefined ? openFiles(limits) : openFilesBy(openFile, limits);
+    },
+  },
 ];
 
 /** A session that was idle for this long is closed. */

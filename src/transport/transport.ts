@@ -1,3 +1,5 @@
+import type { FileHandle } from 'node:fs/promises';
+
 /** Moving bytes: paths and ranges only. A transport does not know what an announcement is. */
 
 /** What credentials.conf says of a data server. Secrets are never logged. */
@@ -46,6 +48,12 @@ export interface Session {
   readonly remove?: (path: string, stop: AbortSignal) => Promise<void>;
   readonly close: () => Promise<void>;
 }
+
+/**
+ * Opens a regular file of this machine, by its absolute path, for reading. Throws RetryableError or PermanentError, or
+ * the error of the system.
+ */
+export type OpenFile = (path: string) => Promise<FileHandle>;
 
 export interface Transport {
   readonly open: (site: Site, stop: AbortSignal) => Promise<Session>;

@@ -65,6 +65,15 @@ const own: Readonly<Record<string, Case>> = {
     // What is read from the own broker comes from here, of course.
     expect((await lab.run('sarra', ['cluster here', 'overwrite on'], { messages })).posts).toHaveLength(1);
   },
+  kbytes_ps: async (lab) => {
+    // Files of this machine that users have dropped come no faster than others: four KiB take four seconds.
+    const lines = ['kbytes_ps 1', `drop_dir ${lab.source}`, 'overwrite on'];
+    const messages = [lab.announced('a/b', 'x'.repeat(4096))];
+    const until = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 700));
+    expect((await lab.run('sarra', lines, { messages, until })).tally.files).toBe(0);
+    expect((await lab.run('sarra', lines.slice(1), { messages })).tally.files).toBe(1);
+    await subscribeCases['kbytes_ps']?.(inPlaceOf(lab), 'sarra');
+  },
   drop_dir: async (lab) => {
     const at = async (directory: string): Promise<Ran> =>
       onOneItem(lab, 'sarra', [`drop_dir ${directory}`, 'overwrite on']);
@@ -89,6 +98,24 @@ const own: Readonly<Record<string, Case>> = {
       expect(server.requests).toEqual([]);
       for (const value of ['127.0.0.1', host, 'any', '.example.org,127.0.0.1'])
         expect(await run(`source_hosts ${value}`), value).toEqual(['201']);
+      // Users have chosen what is on any exchange of a pump that has users, but for what it has published itself.
+      const reads = async (
+        exchange: string,
+        ...lines: string[]
+      ): Promise<readonly (string | undefined)[]> => {
+        const messages = [{ body, headers: {}, exchange }];
+        const more = [`exchange ${exchange}`, 'overwrite on', 'loop_check off', ...lines];
+        return codesOf(await lab.run('sarra', more, { messages }));
+      };
+      expect(await reads('xinner')).toEqual(['201']);
+      for (const role of ['source', 'subscriber', 'pump'])
+        expect(await reads('xinner', `declare ${role} alice`), role).toEqual(['403']);
+      expect(await reads('xwinnow')).toEqual(['403']);
+      expect(await reads('xpublic', 'declare source alice')).toEqual(['201']);
+      expect(await reads('xpublic03', 'declare source alice')).toEqual(['201']);
+      const elsewhere = 'post_broker amqp://ann@elsewhere.example.org/';
+      expect(await reads('xinner', 'declare source alice', elsewhere)).toEqual(['201']);
+      expect(await reads('xs_carol', elsewhere)).toEqual(['403']);
       // Of a server that nobody has named, nothing is asked in the name of the pump.
       const addresses = { ...systemAddresses, isPublic: () => true };
       const credential = { user: 'feeder', password: 'secret' };
@@ -100,7 +127,11 @@ const own: Readonly<Record<string, Case>> = {
         return server.requests.at(-1)?.headers.authorization;
       };
       expect(await asked()).toBeUndefined();
-      expect(await asked(`source_hosts ${host}`)).toMatch(/^Basic /);
+      for (const named of [host, '127.0.0.1', 'any,127.0.0.1', '.0.0.1'])
+        expect(await asked(`source_hosts ${named}`), named).toMatch(/^Basic /);
+      // Whoever lets users name any host has vouched for none.
+      for (const unnamed of ['any', 'ANY', 'any,data.example.org'])
+        expect(await asked(`source_hosts ${unnamed}`), unnamed).toBeUndefined();
     } finally {
       await server.stop();
     }
