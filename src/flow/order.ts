@@ -9,6 +9,8 @@ export interface Touch {
   readonly path: string;
   /** The event may change everything below the path as well. */
   readonly subtree: boolean;
+  /** Items of one party do not wait for one another: the blocks of one file. */
+  readonly party?: string | undefined;
 }
 
 export interface Order {

@@ -51,12 +51,16 @@ export interface Paths {
    * signal's reason, and nothing is held then.
    *
    * All paths are entered together or none is. Whoever enters a second time before leaving may wait for itself.
+   *
+   * Items of one `party` (the key of a generation) have their paths in hand together, and none of them is too old because
+   * of another: the blocks of a file. What an incomplete older generation of the path has left is cleared away.
    */
   readonly enter: (
     paths: readonly string[],
     instant: number,
     leftover?: string,
     signal?: AbortSignal,
+    party?: string,
   ) => Promise<Entry>;
   /**
    * Asks whether paths that were entered are still ours: a process that was suspended may have been taken for dead,
@@ -65,6 +69,79 @@ export interface Paths {
   readonly confirm: (paths: readonly string[]) => Promise<void>;
   /** Leaves everything that was entered together with these paths; only who was told `entered` may call it. */
   readonly leave: (paths: readonly string[]) => Promise<void>;
+}
+
+/** One announced block. */
+export interface BlockClaim {
+  /** Of the file that it belongs to. */
+  readonly path: string;
+  /** Key of the generation. */
+  readonly generation: string;
+  readonly number: number;
+  /** Blocks and bytes of the whole file, as announced with this block. */
+  readonly count: number;
+  readonly blockSize: number;
+  readonly size: number;
+  /** What its bytes are to have: `d,HEX`; empty where no sum of the content was announced. */
+  readonly sum: string;
+  /** Time of the announcement in milliseconds since 1970. */
+  readonly instant: number;
+  /** What is to be cleared away when the generation is given up, as in `Paths.enter`; empty when nothing is. */
+  readonly leftover: string;
+  /** Of a file that is announced as it grows: whether this was the last to be said of it. */
+  readonly growing?: 'on' | 'ended' | undefined;
+}
+
+/** How far a generation has come. */
+export interface Progress {
+  /**
+   * All blocks are in their place, and it is for the caller to install the file and to do what follows from it. Said to
+   * one live client at a time: to another only when that one has left the block without `finished`.
+   */
+  readonly complete: boolean;
+  /** Blocks in their place, of `count`. */
+  readonly placed: number;
+  readonly count: number;
+  /** Bytes of the whole file; of a growing one, as announced last. */
+  readonly size: number;
+  /**
+   * Blocks that somebody had in hand who was taken for dead, and may have written late: to be hashed again before the file
+   * is installed, and fetched again by whoever installs it when they are not right. Only told with `complete`.
+   */
+  readonly suspects: readonly Suspect[];
+}
+
+export interface Suspect {
+  readonly number: number;
+  /** As announced; may be empty. */
+  readonly sum: string;
+}
+
+/** Answer to taking a block in hand; it is in hand, and must be left, unless it is finished or superseded. */
+export type BlockAnswer =
+  /** To be brought to its place, then `placed`. */
+  | { readonly kind: 'missing' }
+  /** It is in its place; if that makes the file complete, it is for the caller to install it. */
+  | ({ readonly kind: 'present' } & Progress)
+  /** The whole generation was installed, and all that follows from it was done. */
+  | { readonly kind: 'finished' }
+  /** A newer content of the block was announced: this one must not be used. */
+  | { readonly kind: 'superseded' };
+
+/** What is here of files that come in blocks, by path and generation. All of it is durable when resolved. */
+export interface Assemblies {
+  /**
+   * Takes a block in hand. Waits while another item has it. The path must have been entered with the generation as party.
+   * A content that is newer than what is known of the block begins the generation anew. An abort rejects with the signal's
+   * reason, and nothing is held then.
+   */
+  readonly begin: (block: BlockClaim, signal?: AbortSignal) => Promise<BlockAnswer>;
+  /** The bytes of a block in hand are verified and in their place; flushed, where a loss of power is to be survived. */
+  readonly placed: (path: string, generation: string, number: number) => Promise<Progress>;
+  /** All that follows from the whole file is done; only who was told `complete` may say so. */
+  readonly finished: (path: string, generation: string) => Promise<void>;
+  /** The block, and the completion if it was with it, is nobody's again. */
+  readonly leave: (path: string, generation: string, number: number) => Promise<void>;
 }
 
 /** A message that failed and waits for another attempt. */
