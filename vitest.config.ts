@@ -4,8 +4,9 @@ import { CountReporter } from './test/count-reporter.js';
 
 /** Unit tests start no server but what they write themselves; every other project uses real ones on loopback. */
 const integration = {
-  testTimeout: 120_000,
-  hookTimeout: 120_000,
+  // For what hangs; well above the patience of a single wait (test/servers/rabbitmq.ts), which tells what it waited for.
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
   pool: 'forks' as const,
 };
 
@@ -21,8 +22,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/contract/**', 'test/flows/**', 'test/faults/**', 'test/bench/**'],
           // For what hangs. The usual 5 s would be a limit on speed, which a busy machine breaks.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -98,7 +98,8 @@ export function createChildren(options: ChildrenOptions): Children {
     slot.process = child;
     slot.heard = now();
     slot.complaint = '';
-    become(slot, 'starting');
+    // What has ended it is told until it works again.
+    become(slot, 'starting', slot.state === 'restarting' ? slot.reason : '');
     child.on('message', (message) => {
       if (slot.process === child) hear(slot, message as InstanceMessage);
     });

@@ -527,7 +527,7 @@ describe('a consumer', () => {
     const during = Array.from({ length: 5 }, (_, number) =>
       publisher.publish(outgoing('xpublic', 'k', `during ${number}`)),
     );
-    await eventually('the loss is noticed', () => connection.status().state !== 'connected', 20_000);
+    await eventually('the loss is noticed', () => connection.status().state !== 'connected');
     proxy.cut();
     proxy.resume();
     expect((await Promise.all(during)).every(({ routed }) => routed)).toBe(true);
@@ -771,7 +771,8 @@ describe('a broker that has fallen silent', () => {
     await expect(asked).rejects.toThrow(RetryableError);
     const began = performance.now();
     await connection.close();
-    expect(performance.now() - began).toBeLessThan(2500);
+    // Not by the heartbeat.
+    expect(performance.now() - began).toBeLessThan(10_000);
   });
 });
 

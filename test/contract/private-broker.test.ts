@@ -150,7 +150,7 @@ describe('a private broker', () => {
     });
     let said = '';
     owner.stdout.on('data', (data: Buffer) => (said += data.toString()));
-    await eventually('the owner has a broker', () => said.includes('pid'), 60_000);
+    await eventually('the owner has a broker', () => said.includes('pid'));
     const pid = Number(/pid (\d+)/.exec(said)?.[1]);
     expect(isAlive(pid)).toBe(true);
     owner.kill(signal);

@@ -134,7 +134,7 @@ function holdAt(number: number): { readonly reached: Promise<void>; readonly rel
 /** Waits until there is a record of every file, and nothing more is to come. */
 async function allRecords(): Promise<ReadonlyMap<string, readonly Said[]>> {
   const read = recordReader(host, 'records');
-  await eventually('there is a record of every file', async () => (await read()).size >= FILES, 60_000);
+  await eventually('there is a record of every file', async () => (await read()).size >= FILES);
   await expectQueueAtRest(host, queue());
   return read();
 }
@@ -209,7 +209,7 @@ describe('while a subscriber works, its broker raises an alarm about', () => {
     await half.reached;
     await control(broker, ...raise);
     try {
-      await eventually('the alarm is raised', () => isRaised(name), 30_000);
+      await eventually('the alarm is raised', () => isRaised(name));
       half.release();
       await program.line(/blocked|alarm|takes no/iu);
       expect(await host.depth('records')).toBeLessThan(FILES);

@@ -132,7 +132,6 @@ async function startDaemon(): Promise<void> {
   await eventually(
     'the daemon starts',
     async () => (await home.run('sr_subscribe', ['start', 'chaos'])).code === 0,
-    60_000,
   );
 }
 
@@ -171,11 +170,7 @@ async function killOne(choose: (below: number) => number, poster: number | undef
     return 'nobody';
   }
   if (victim.name === 'supervisor') {
-    await eventually(
-      'the supervisor is gone',
-      async () => (await status()).details?.pid !== victim.pid,
-      60_000,
-    );
+    await eventually('the supervisor is gone', async () => (await status()).details?.pid !== victim.pid);
     await startDaemon();
   }
   return victim.name;

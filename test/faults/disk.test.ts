@@ -84,10 +84,8 @@ async function expectNoPieces(station: Station): Promise<void> {
 
 /** In the end every file is there, each with one record; nothing else is. */
 async function expectAllWell(station: Station, program: Running): Promise<void> {
-  await eventually(
-    'there is a record of every file',
-    () => numbers.every((number) => station.codes(pathOf(number)).length > 0),
-    60_000,
+  await eventually('there is a record of every file', () =>
+    numbers.every((number) => station.codes(pathOf(number)).length > 0),
   );
   await station.drained();
   const ended = await program.stop();
@@ -143,10 +141,8 @@ describe('while a subscriber works', () => {
     }
     const inIt = numbers.filter((number) => number % 4 === 3);
     await announceAll(station);
-    await eventually(
-      'there is a record of every file',
-      () => numbers.every((number) => station.codes(pathOf(number)).length > 0),
-      60_000,
+    await eventually('there is a record of every file', () =>
+      numbers.every((number) => station.codes(pathOf(number)).length > 0),
     );
     await station.drained();
     expect(removed).toBeGreaterThanOrEqual(5);
@@ -204,10 +200,8 @@ describe('while a subscriber works', () => {
     await program.line(/will be tried again/u);
     clock.set(day);
     await program.line(new RegExp(`CLOCK ${day}`, 'u'));
-    await eventually(
-      'what failed is tried again: its time has come',
-      () => numbers.slice(0, half).every((number) => station.codes(pathOf(number)).length > 0),
-      30_000,
+    await eventually('what failed is tried again: its time has come', () =>
+      numbers.slice(0, half).every((number) => station.codes(pathOf(number)).length > 0),
     );
     clock.set(-day);
     await program.line(new RegExp(`CLOCK -${day}`, 'u'));

@@ -84,7 +84,7 @@ const isSuspended = (): Promise<void> =>
 async function everythingArrives(): Promise<void> {
   isThere = true;
   await rm(filler(), { force: true });
-  await eventually('every file is there', async () => (await station.files()).length === FILES + 1, 60_000);
+  await eventually('every file is there', async () => (await station.files()).length === FILES + 1);
   await station.drained();
   expect(await station.at(names[7] ?? '')).toBe(`content of ${names[7]}`);
 }
@@ -124,17 +124,16 @@ describe('a daemon whose state cannot be written', () => {
   });
 
   it('is stopped all the same, and the next start finds everything', async () => {
-    const began = performance.now();
     const stopped = await station.home.run('sr_subscribe', ['stop', 'flow']);
     expect(stopped).toMatchObject({ code: 0 });
-    expect(stopped.stdout).toMatch(/stopped after/u);
-    expect(performance.now() - began).toBeLessThan(6500);
+    // It does not wait for room, which never comes.
+    expect(stopped.stdout).toMatch(/stopped after \d\.\d s/u);
     await rm(filler());
     isThere = true;
     const ended = await station.once(['--instances', '1']);
     expect(ended.stderr).not.toContain('does not add up');
     await station.home.run('sr_subscribe', ['start', 'flow']);
-    await eventually('every file is there', async () => (await station.files()).length === FILES + 1, 60_000);
+    await eventually('every file is there', async () => (await station.files()).length === FILES + 1);
   });
 });
 

@@ -72,6 +72,5 @@ export async function expectQueueAtRest(host: TestHost, queue: string): Promise<
   await eventually(
     `${queue} is empty and nothing is unacknowledged`,
     async () => (await host.depth(queue)) === 0 && (await host.unacknowledged(queue)) === 0,
-    20_000,
   );
 }

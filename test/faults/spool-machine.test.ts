@@ -89,7 +89,7 @@ it('a broker that takes nothing because of an alarm: posts are kept', async () =
     return node?.['disk_free_alarm'] === true;
   };
   await control(broker, 'eval', 'rabbit_alarm:set_alarm({{resource_limit, disk, node()}, []}).');
-  await eventually('the alarm is raised', isRaised, 30_000);
+  await eventually('the alarm is raised', isRaised);
   const ended = await source.home.run('sr_post', ['-c', 'mine', ...(await source.files('a', 'b'))]);
   expect([ended.code, ended.stderr]).toEqual([0, ended.stderr]);
   expect(ended.stderr).toMatch(/takes no messages now: .*; posts are kept in /u);

@@ -276,13 +276,10 @@ describe.each(long ? cases : cases.slice(3, 4))('$what, each step failing once',
     expect(steps.length, steps.join('\n')).toBeGreaterThanOrEqual(3);
     // What had to go to the retry list is due after some seconds.
     const program = await station.daemon();
-    await eventually(
-      'every announcement has its record',
-      () =>
-        struck.every(([directory]) =>
-          Object.keys(one.recorded).every((name) => station.codes(`${directory}/${name}`).length > 0),
-        ),
-      30_000,
+    await eventually('every announcement has its record', () =>
+      struck.every(([directory]) =>
+        Object.keys(one.recorded).every((name) => station.codes(`${directory}/${name}`).length > 0),
+      ),
     );
     await station.drained();
     await program.stop();

@@ -11,7 +11,11 @@ import { type Station, makeStation } from '../servers/station.js';
  * acknowledged that was not confirmed.
  */
 
-const IN_TIME = 5000;
+/**
+ * Five seconds, and as many for a machine that is busy with other things. What is not told to stop goes on for longer:
+ * an attempt to connect for fifteen, a wait for the broker for ever.
+ */
+const IN_TIME = 10_000;
 
 let station: Station;
 let proxy: Proxy;
@@ -126,12 +130,12 @@ describe('a daemon', () => {
       await through(station.user, port),
       (await posting(port)).filter((line) => !line.startsWith('declare_exchange')),
     );
-    const started = await station.home.run('sr_subscribe', ['start', 'flow'], { deadline: 30_000 });
+    const started = await station.home.run('sr_subscribe', ['start', 'flow']);
     expect(started).toMatchObject({ code: 0 });
     const status = await station.home.run('sr_subscribe', ['status', 'flow']);
     expect(status.stdout).toMatch(/running/u);
     const took = await millisecondsOf(() => station.home.run('sr_subscribe', ['stop', 'flow']));
-    expect(took).toBeLessThan(IN_TIME + 1500);
+    expect(took).toBeLessThan(IN_TIME);
   });
 });
 
@@ -142,7 +146,7 @@ describe('a daemon that reads records', () => {
     const queue = `q_${reader.name}.records`;
     await station.home.configure('report', 'flow', [`broker ${url}`, `queue_name ${queue}`]);
     proxy.refuse();
-    const started = await station.home.run('sr_log', ['start', 'flow'], { deadline: 30_000 });
+    const started = await station.home.run('sr_log', ['start', 'flow']);
     expect(started).toMatchObject({ code: 0 });
     // Records go to two exchanges, and this pump has one of them: both kinds of records are read from that.
     const exchange = `xr_${reader.name}`;
@@ -172,7 +176,7 @@ describe('an instance', () => {
       // Its parent is suspended and cannot take notice of its end: it stays in the table, dead.
       const isOver = async (): Promise<boolean> =>
         /^State:\s+Z/mu.test(await readFile(`/proc/${instance}/status`, 'utf8').catch(() => 'State: Z'));
-      await eventually('the instance has ended', isOver, 20_000);
+      await eventually('the instance has ended', isOver);
     } finally {
       process.kill(supervisor, 'SIGCONT');
       await station.home.run('sr_subscribe', ['stop', 'flow']);
@@ -185,9 +189,7 @@ describe('a run that is to come to an end', () => {
     const eve = await station.host.user('eve', { configure: '^$', write: '^$', read: '^$' });
     const url = await through(eve, station.host.broker.port);
     await subscriber(url, ['report_back off']);
-    const ended = await station.home.run('sr_subscribe', ['foreground', 'flow', '--once'], {
-      deadline: 20_000,
-    });
+    const ended = await station.home.run('sr_subscribe', ['foreground', 'flow', '--once']);
     expect(ended).toMatchObject({ code: 1 });
     expect(ended.stderr).toMatch(/messages may be missing: cannot consume from queue/u);
   });
@@ -195,9 +197,7 @@ describe('a run that is to come to an end', () => {
   it('fails when its queue could not be bound as configured', async () => {
     const url = await through(station.user, station.host.broker.port);
     await subscriber(url, ['report_back off', 'exchange xnothere']);
-    const ended = await station.home.run('sr_subscribe', ['foreground', 'flow', '--once'], {
-      deadline: 20_000,
-    });
+    const ended = await station.home.run('sr_subscribe', ['foreground', 'flow', '--once']);
     expect(ended).toMatchObject({ code: 1 });
     expect(ended.stderr).toMatch(/messages may be missing: cannot bind queue/u);
   });

@@ -62,15 +62,11 @@ describe('kbytes_ps', () => {
     const url = ['--post_base_url', `http://127.0.0.1:${port}/`, '--post_base_dir', user.home];
     expect(await user.run('sr_post', [...broker, ...url, ...names])).toMatchObject({ code: 0 });
     let row: Row | undefined;
-    await eventually(
-      'all are there',
-      async () => {
-        const { stdout } = await user.run('sr_subscribe', ['--json', 'status', 'slow']);
-        [row] = JSON.parse(stdout) as Row[];
-        return row?.balance.done === files;
-      },
-      60_000,
-    );
+    await eventually('all are there', async () => {
+      const { stdout } = await user.run('sr_subscribe', ['--json', 'status', 'slow']);
+      [row] = JSON.parse(stdout) as Row[];
+      return row?.balance.done === files;
+    });
     const seconds = (performance.now() - (asked[0] ?? 0)) / 1000;
     // One second's worth may have been saved up before the first; two buckets would need little more than half of it.
     expect(kbytes * files).toBeLessThanOrEqual((seconds + 1) * perSecond);

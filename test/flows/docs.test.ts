@@ -169,7 +169,6 @@ async function untilReady(place: Place, command: string, running: Process): Prom
     await eventually(
       `${command} says ${pattern.source}`,
       () => (found = pattern.exec(running.output())) !== null || over,
-      60_000,
     );
     if (found === null) throw new Error(`${command} ended:\n${running.output()}`);
     return found;
@@ -273,28 +272,18 @@ describe('the commands of the documents', () => {
   it('of the quickstart do what it says', { timeout: 240_000 }, async () => {
     const place = await follow('docs/quickstart.md', 'quickstart', {
       '2. Keep the pump, and play': async ({ directory }, running) => {
-        await eventually(
-          'bob has the file',
-          () => existsSync(join(directory, 'pump/mirror/hello.txt')),
-          60_000,
-        );
+        await eventually('bob has the file', () => existsSync(join(directory, 'pump/mirror/hello.txt')));
         for (const record of [/201 .*feeder@.* \/hello\.txt/u, /201 .*bob@.* \/alice\/hello\.txt/u])
-          await eventually(
-            `alice sees ${record.source}`,
-            () => running.some(({ output }) => record.test(output())),
-            60_000,
+          await eventually(`alice sees ${record.source}`, () =>
+            running.some(({ output }) => record.test(output())),
           );
       },
       '3. The same by hand': async ({ directory }) => {
-        await eventually(
-          'bob has what is left',
-          async () => {
-            const got = await readdir(join(directory, 'pump/got')).catch(() => []);
-            expect(got.sort()).toEqual(['tue.txt', 'wed.txt']);
-            return true;
-          },
-          60_000,
-        );
+        await eventually('bob has what is left', async () => {
+          const got = await readdir(join(directory, 'pump/got')).catch(() => []);
+          expect(got.sort()).toEqual(['tue.txt', 'wed.txt']);
+          return true;
+        });
       },
       '4. On a pump of others': async ({ home }) => {
         expect(existsSync(join(home, '.config/sarra/credentials.conf'))).toBe(true);

@@ -23,11 +23,7 @@ it('status tells which servers are left alone, since when, until when and why', 
   const begun = new Date().toISOString();
   for (let number = 0; number < 6; number += 1)
     await station.announce(`away${number}`, { base: dead.url, content: 'x' });
-  await eventually(
-    'it is left alone',
-    async () => ((await row())['left_alone'] as unknown[]).length > 0,
-    30_000,
-  );
+  await eventually('it is left alone', async () => ((await row())['left_alone'] as unknown[]).length > 0);
   const [held, ...others] = (await row())['left_alone'] as Record<string, string>[];
   expect(others).toEqual([]);
   expect(held?.['host']).toBe(`http://127.0.0.1:${port}`);

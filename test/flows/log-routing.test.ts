@@ -318,7 +318,7 @@ describe('from pump to pump', () => {
     await running.line(/records wait: Cannot publish to exchange xlog: the user needs the write permission/);
     const all = { configure: '.*', write: '.*', read: '.*' };
     await api(a.host.broker, 'PUT', `permissions/${encodeURIComponent(a.host.vhost)}/${guest.name}`, all);
-    await eventually('it has come', () => inA.paths().includes(path), 30_000);
+    await eventually('it has come', () => inA.paths().includes(path));
     await running.stop();
   });
 });
@@ -435,7 +435,7 @@ describe('on one pump', () => {
       await send();
       process.kill(pid, 'SIGKILL');
     }
-    await eventually('all have come', () => new Set(hers.paths()).size === sent.length, 60_000);
+    await eventually('all have come', () => new Set(hers.paths()).size === sent.length);
     expect(new Set(hers.paths())).toEqual(new Set(sent));
     // At most what was in hand at each of the kills.
     expect(hers.got.length - sent.length).toBeLessThanOrEqual(3 * 500);

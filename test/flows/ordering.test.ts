@@ -75,7 +75,7 @@ describe('the last announced state of a path wins', () => {
     }
     const program = await station.daemon();
     // What failed at first is settled when it is looked at again: a newer state is there.
-    await eventually('every announcement has its record', () => station.records.all().length === 20, 30_000);
+    await eventually('every announcement has its record', () => station.records.all().length === 20);
     await program.stop();
     expect(await station.at('a')).toBe('version 19'.padEnd(30));
     expect(station.codes('a').filter((code) => code === 201)).toHaveLength(1);
@@ -122,7 +122,7 @@ describe('the last announced state of a path wins', () => {
     await program.line(/\/a.*will be tried again/u);
     isThere = true;
     await station.announce('a', { content: 'newer', date: at(1) });
-    await eventually('both are settled', () => station.codes('a').length === 2, 20_000);
+    await eventually('both are settled', () => station.codes('a').length === 2);
     await program.stop();
     expect(station.codes('a')).toEqual([201, 304]);
     expect(await station.at('a')).toBe('newer');

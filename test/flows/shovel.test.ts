@@ -91,14 +91,10 @@ describe('sr_shovel', () => {
     while ((await host.depth(queue)) > 0) {
       const shovel = home.start('sr_shovel', ['foreground', 's']);
       const before = out.length;
-      await eventually(
-        'some have passed',
-        async () => {
-          out.push(...(await passed()));
-          return out.length > before + 200 || (await host.depth(queue)) === 0;
-        },
-        30_000,
-      );
+      await eventually('some have passed', async () => {
+        out.push(...(await passed()));
+        return out.length > before + 200 || (await host.depth(queue)) === 0;
+      });
       shovel.kill('SIGKILL');
       await shovel.ended;
       kills += 1;
@@ -138,7 +134,7 @@ describe('sr_shovel', () => {
     let kills = 0;
     for (let saved = 0; saved < 300; kills += 1) {
       const shovel = home.start('sr_shovel', ['foreground', 's']);
-      await eventually('more are saved', async () => (await lines()) > saved, 30_000);
+      await eventually('more are saved', async () => (await lines()) > saved);
       shovel.kill('SIGKILL');
       await shovel.ended;
       saved = (await lines()) + 60;
@@ -153,14 +149,10 @@ describe('sr_shovel', () => {
     for (let round = 0; existsSync(stateFile) && round < 4; round += 1) {
       const shovel = home.start('sr_shovel', ['foreground', 's']);
       const before = out.length;
-      await eventually(
-        'some are restored',
-        async () => {
-          out.push(...(await passed()));
-          return out.length > before + 100 || !existsSync(stateFile);
-        },
-        30_000,
-      );
+      await eventually('some are restored', async () => {
+        out.push(...(await passed()));
+        return out.length > before + 100 || !existsSync(stateFile);
+      });
       shovel.kill('SIGKILL');
       await shovel.ended;
       kills += 1;

@@ -105,7 +105,7 @@ describe(`sr with ${COUNT} configurations`, () => {
       if (victim === undefined) continue;
       process.kill(victim, 'SIGKILL');
     }
-    await eventually('all are back', allRun, 60_000);
+    await eventually('all are back', allRun);
     console.info(`${KILLS} kills survived after ${((performance.now() - killing) / 1000).toFixed(1)} s`);
     const after = await processes();
     expect(after.carriers.length).toBe(first.carriers.length);

@@ -54,7 +54,7 @@ it('is ready when all runs, gives signs of life, and says that it stops', async 
   const running = home.start('sr', words.join(' ').split(' '), {
     env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '900000' },
   });
-  await eventually('it is ready', () => heard.includes('READY=1'), 30_000);
+  await eventually('it is ready', () => heard.includes('READY=1'));
   expect(heard).toContain('STATUS=2 of 2 configurations run');
   expect((await home.run('sr', ['status'])).code).toBe(0);
   await eventually('it is alive', () => (heard.match(/WATCHDOG=1/gu) ?? []).length >= 3);

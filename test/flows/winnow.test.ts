@@ -161,14 +161,10 @@ describe('sr_winnow killed', () => {
         if (victim === undefined) continue;
         process.kill(victim, 'SIGKILL');
         kills += 1;
-        await eventually(
-          'another has taken its place',
-          async () => {
-            const now = await pidsOf();
-            return now.length === 2 && !now.includes(victim);
-          },
-          20_000,
-        );
+        await eventually('another has taken its place', async () => {
+          const now = await pidsOf();
+          return now.length === 2 && !now.includes(victim);
+        });
       }
       await scene.drained(queue);
     } finally {

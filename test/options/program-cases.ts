@@ -154,7 +154,7 @@ const sanityLogDead: ProgramCase = async (bench, name) => {
     const file = join(bench.home.state, 'log', `sr_${name}_c_00.log`);
     const isReplaced = async (): Promise<boolean> =>
       (await readFile(file, 'utf8')).includes('instance 1 has been silent for 3 s: it is replaced');
-    await eventually('the instance is replaced', isReplaced, 20_000);
+    await eventually('the instance is replaced', isReplaced);
   });
 };
 
@@ -167,7 +167,7 @@ const prefetch: ProgramCase = async (bench, name) => {
   expect((await bench.home.run(programOf[name], ['setup', 'c'])).code).toBe(0);
   await publish(bench, name, 9);
   const running = bench.home.start(programOf[name], ['foreground', 'c']);
-  await eventually('three are taken', async () => (await bench.host.unacknowledged(queue)) === 3, 20_000);
+  await eventually('three are taken', async () => (await bench.host.unacknowledged(queue)) === 3);
   expect(await bench.host.depth(queue)).toBe(6);
   await running.stop();
 };

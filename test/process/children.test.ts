@@ -85,6 +85,17 @@ describe('the instances of a configuration', () => {
     expect(of.status()).toMatchObject([{ reason: '', restarts: 1 }]);
   });
 
+  it('tell why they died until they work again', async () => {
+    const of = make((_number, start) => (start === 1 ? 'process.exit(3)' : forever));
+    of.start();
+    await eventually(
+      'the next one is on its way',
+      () => states(of)[0] === 'starting' && started.length === 2,
+    );
+    expect(of.status()).toMatchObject([{ reason: 'ended with exit status 3', restarts: 1 }]);
+    await of.stop(0);
+  });
+
   it('are not started again with a configuration that is wrong, until somebody asks', async () => {
     const of = make((_number, start) => (start === 1 ? 'process.exit(2)' : alive + forever));
     of.start();
@@ -145,9 +156,7 @@ describe('the instances of a configuration', () => {
     const of = make(() => stubborn + alive + forever);
     of.start();
     await of.settled();
-    const began = Date.now();
     await of.stop(200);
-    expect(Date.now() - began).toBeLessThan(3000);
     expect(started[0]?.signalCode).toBe('SIGKILL');
   });
 

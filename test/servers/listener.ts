@@ -1,6 +1,6 @@
 /** Hears what is published on an exchange: every message, as it was on the wire. */
 import type { ConsumeMessage } from 'amqplib';
-import type { TestHost } from './rabbitmq.js';
+import { PATIENCE, type TestHost } from './rabbitmq.js';
 
 /** A message with its text and its headers as they were sent. */
 export interface Heard {
@@ -30,7 +30,7 @@ export interface HeardRecord extends Heard {
 export interface Listener {
   readonly all: () => readonly Heard[];
   readonly records: () => readonly HeardRecord[];
-  /** Resolves with the first message that `wanted` holds for, also one already heard; 20 seconds at most. */
+  /** Resolves with the first message that `wanted` holds for, also one already heard; fails when patience is at its end. */
   readonly until: (what: string, wanted: (heard: Heard) => boolean) => Promise<Heard>;
   /** The first record that `wanted` holds for. */
   readonly record: (what: string, wanted: (record: HeardRecord) => boolean) => Promise<HeardRecord>;
@@ -39,8 +39,6 @@ export interface Listener {
   /** Takes in what is in the queue now: everything published before the call is in `all` afterwards. */
   readonly settle: () => Promise<void>;
 }
-
-const DEADLINE = 20_000;
 
 const heardOf = ({ fields, content, properties }: ConsumeMessage): Heard => ({
   exchange: fields.exchange,
@@ -109,7 +107,7 @@ export async function listen(host: TestHost, exchange: string, key = '#'): Promi
         timer = setTimeout(() => {
           const list = heard.map(({ topic, body, headers }) => `${topic} ${body} ${JSON.stringify(headers)}`);
           reject(new Error(`Not heard on ${exchange}: ${what}. Heard:\n${list.join('\n')}`));
-        }, DEADLINE);
+        }, PATIENCE);
         wake();
       });
     } finally {

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { TestHost, TestUser } from './rabbitmq.js';
+import { PATIENCE, type TestHost, type TestUser } from './rabbitmq.js';
 
 /** How a program ended, and all it wrote. */
 export interface Ended {
@@ -23,7 +23,7 @@ export interface Running {
   /** Everything on standard output, and on standard error, so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
-  /** The first line on either stream that matches, also one that is there already; 20 seconds at most. */
+  /** The first line on either stream that matches, also one that is there already; fails when patience is at its end. */
   readonly line: (pattern: RegExp) => Promise<string>;
   readonly ended: Promise<Ended>;
   /** Asks it to end (SIGTERM), and waits until it has. */
@@ -62,7 +62,6 @@ export interface Home {
 
 /** Those of this checkout, unless others, such as an installed package, are to be tested. */
 const bin = process.env['SARRA_TEST_BIN'] ?? join(import.meta.dirname, '../../bin');
-const LINE_DEADLINE = 20_000;
 const RUN_DEADLINE = 120_000;
 
 /** `amqp://user@127.0.0.1:port/vhost`, as a configuration has it: the password is in credentials.conf. */
@@ -213,8 +212,8 @@ function launch(launcher: string, words: readonly string[], { cwd, env, input, u
           }),
           new Promise<never>((_resolve, reject) => {
             timer = setTimeout(
-              () => reject(new Error(`No line ${pattern} within ${LINE_DEADLINE} ms\n${all()}`)),
-              LINE_DEADLINE,
+              () => reject(new Error(`No line ${pattern} within ${PATIENCE} ms\n${all()}`)),
+              PATIENCE,
             );
           }),
         ]);

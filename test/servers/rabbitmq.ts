@@ -305,14 +305,17 @@ export async function testHost(given?: PrivateBroker, vhostName?: string): Promi
   };
 }
 
+/** Milliseconds after which what has not happened is taken for something that never will: no limit on speed. */
+export const PATIENCE = 90_000;
+
 /**
- * Repeats `probe` until it holds; fails with `what` after the deadline (10 seconds unless given). A probe may expect()
- * instead of answering: what it missed last is told.
+ * Repeats `probe` until it holds; fails with `what` when patience is at its end. A probe may expect() instead of
+ * answering: what it missed last is told.
  */
 export async function eventually(
   what: string,
   probe: () => boolean | Promise<boolean>,
-  timeout = 10_000,
+  timeout = PATIENCE,
 ): Promise<void> {
   const deadline = Date.now() + timeout;
   for (;;) {
