@@ -9,7 +9,7 @@ import { isOurs } from '../plugin/plugins.js';
 import { reportGate } from '../plugin/report-hook.js';
 import type { HeaderChanges, Identity } from '../stage/admit.js';
 import type { DedupeOptions } from '../stage/dedupe.js';
-import type { FetchOptions } from '../stage/fetch.js';
+import type { FetchOptions } from '../stage/fetch-job.js';
 import type { InstallOptions } from '../stage/install.js';
 import { acknowledge } from '../stage/settle/acknowledge.js';
 import { givenUp } from '../stage/settle/give-up.js';

@@ -2,6 +2,7 @@ import type { Rule, PlacementState } from '../config/rules.js';
 import type { Delivery } from '../broker/broker.js';
 import type { Announcement } from '../message/announcement.js';
 import type { Decoded } from '../message/wire.js';
+import type { Parts } from '../message/parts.js';
 import type { Report } from '../message/report.js';
 import type { Sum } from '../message/sum.js';
 import type { Outcome } from './outcome.js';
@@ -93,8 +94,19 @@ export interface Target {
   readonly access?: { readonly directory: string; readonly text: string };
 }
 
+/** How the blocks of one version of a file become that file here. */
+export interface Assembly {
+  /** Tells this version from every other version of the file. */
+  readonly generation: string;
+  readonly parts: Parts;
+  /** Where the blocks are written: a hidden file that is renamed when all are in it, or the target itself. */
+  readonly storage: 'hidden' | 'inplace';
+}
+
 export interface Placed extends Selected {
   readonly target: Target;
+  /** Of a block that is put together with others; absent for whole files, and for blocks that are kept as they are. */
+  readonly assembly?: Assembly;
   /** Where the other half of a rename lies here, when there is one and it was accepted. */
   readonly counterpart?: Target;
   /** The announcement for those further down. */

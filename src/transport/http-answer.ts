@@ -11,6 +11,8 @@ export interface BodyPlan {
   readonly take: number | undefined;
   /** The body is nothing but the wanted bytes, and this many. */
   readonly whole: number | undefined;
+  /** The file has changed since the bytes before the range came: this is all of the new one. */
+  readonly isAnew?: boolean;
 }
 
 type Headers = Dispatcher.ResponseData['headers'];
@@ -32,12 +34,37 @@ export function planBody(status: number, headers: Headers, range: ByteRange | un
   const length = contentLength(headers);
   if (range === undefined) return { skip: 0, take: length, whole: length };
   if (status === 206) {
+    refuseOther(headers, range, url);
     const taken = rangeLength(headers, range, url);
     return { skip: 0, take: taken, whole: taken };
   }
+  if (range.validator !== undefined) return { skip: 0, take: length, whole: length, isAnew: true };
   const there =
     length === undefined ? range.length : Math.min(range.length, Math.max(0, length - range.offset));
   return { skip: range.offset, take: there, whole: length === there ? there : undefined };
+}
+
+/**
+ * What the server says that no other version of the file has (the protocol's strong validators): an entity tag that is
+ * not weak, or a modification time so old that no second version can bear it.
+ */
+export function validatorOf(headers: Headers): string | undefined {
+  const tag = single(headers, 'etag');
+  if (tag !== undefined && /^"[^"]*"$/u.test(tag)) return tag;
+  const modified = single(headers, 'last-modified');
+  const age = Date.parse(single(headers, 'date') ?? '') - Date.parse(modified ?? '');
+  return age >= settled ? modified : undefined;
+}
+
+/** Milliseconds after which a modification time of whole seconds tells versions apart. */
+const settled = 60_000;
+
+/** Some servers and caches pass over the condition, and send a range of whatever version they have. */
+function refuseOther(headers: Headers, { validator }: ByteRange, url: URL): void {
+  if (validator === undefined) return;
+  const other = single(headers, validator.startsWith('"') ? 'etag' : 'last-modified');
+  if (other === undefined || other === validator) return;
+  throw new RetryableError(`${shown(url)} has changed while it was fetched`);
 }
 
 function contentLength(headers: Headers): number | undefined {

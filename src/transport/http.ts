@@ -1,7 +1,7 @@
 import { PermanentError, systemCode } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { bodyData, once, type Answer } from './http-body.js';
-import { planBody, single, type BodyPlan } from './http-answer.js';
+import { planBody, single, validatorOf, type BodyPlan } from './http-answer.js';
 import { systemAddresses } from './guarded-connect.js';
 import { httpError, shown } from './http-error.js';
 import { exchange } from './http-exchange.js';
@@ -43,10 +43,13 @@ function openSite(site: Site, origins: Origins, limits: TransferLimits, logger: 
         site: url.origin,
       });
     }
+    const validator = validatorOf(answer.headers);
     const modified = new Date(single(answer.headers, 'last-modified') ?? Number.NaN);
     return {
       size: plan.take,
       modified: Number.isNaN(modified.getTime()) ? undefined : modified,
+      ...(validator !== undefined && { validator }),
+      ...(plan.isAnew === true && { isAnew: true }),
       ...(await bodyData(answer, plan)),
     };
   };
@@ -94,7 +97,12 @@ export function retrievalUrl(base: string, path: string): URL {
 }
 
 const rangeHeader = (range: ByteRange | undefined): Record<string, string> =>
-  range === undefined ? {} : { range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
+  range === undefined
+    ? {}
+    : {
+        range: `bytes=${range.offset}-${range.offset + range.length - 1}`,
+        ...(range.validator !== undefined && { 'if-range': range.validator }),
+      };
 
 function authorization({ credential }: Site): Record<string, string> {
   const value = credential === undefined ? undefined : scheme(credential);

@@ -83,8 +83,14 @@ export function openTransports(options: TransportOptions): Transports {
 const limited = (session: Session, rate: Rate): Session => ({
   ...session,
   get: async (path, stop, range) => {
-    const { size, modified, data } = await session.get(path, stop, range);
-    return { size, modified, data: rate.limit(data, stop) };
+    const { size, modified, validator, isAnew, data } = await session.get(path, stop, range);
+    return {
+      size,
+      modified,
+      ...(validator !== undefined && { validator }),
+      ...(isAnew === true && { isAnew }),
+      data: rate.limit(data, stop),
+    };
   },
 });
 

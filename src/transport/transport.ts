@@ -26,6 +26,8 @@ export interface Site {
 export interface ByteRange {
   readonly offset: number;
   readonly length: number;
+  /** What `Download.validator` was when the bytes before came: when the file has changed since, it is to come anew. */
+  readonly validator?: string;
 }
 
 /** The answer to a get: what the server says of the file, and its bytes in order. */
@@ -34,6 +36,10 @@ export interface Download {
   readonly size: number | undefined;
   /** Modification time, when the server tells. */
   readonly modified: Date | undefined;
+  /** Tells this version of the file from every other, when the server vouches for that. */
+  readonly validator?: string;
+  /** A range was asked for of a version that is gone: this is the whole file, from its first byte. */
+  readonly isAnew?: boolean;
   /** Must be iterated to its end or returned early; either frees the connection. */
   readonly data: AsyncIterable<Uint8Array>;
   /** The same bytes, in the pieces they came in, when they are few and all here: then `data` need not be iterated. */
