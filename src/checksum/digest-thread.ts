@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { startThread } from './thread.js';
 
 /*
  * Threads that compute digests, as many as there are processors, shared by all digests in hand: each thread costs
@@ -49,14 +50,9 @@ type News =
 const threads = new Set<Thread>();
 let lastId = 0;
 
-function startThread(): Thread {
+function openThread(): Thread {
   const listeners = new Map<number, Listener>();
-  const worker = new Worker(program, {
-    eval: true,
-    env: {},
-    execArgv: [],
-    resourceLimits: { maxYoungGenerationSizeMb: 2 },
-  });
+  const worker = startThread(program);
   const thread = { worker, listeners };
   const fail = (error: Error): void => {
     threads.delete(thread);
@@ -77,7 +73,7 @@ function startThread(): Thread {
 /** The one with the fewest digests, or a new one while there are processors left. */
 function chooseThread(): Thread {
   const [first] = [...threads].sort((one, other) => one.listeners.size - other.listeners.size);
-  return first === undefined || threads.size < availableParallelism() ? startThread() : first;
+  return first === undefined || threads.size < availableParallelism() ? openThread() : first;
 }
 
 /** Begins a digest in a thread. `hash` is a name that node:crypto knows. */

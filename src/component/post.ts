@@ -47,8 +47,7 @@ export const post: Component = {
   refused: {
     sleep: 'watching a tree is the work of sr_watch, which is not available yet; leave sleep at 0',
     ...inlineRefused,
-    randomize: 'only whole files are announced so far, so there are no blocks to shuffle',
-    reconnect: 'only whole files are announced so far',
+    reconnect: 'one connection serves all posts; a new one for every block would only slow them down',
     quiet: 'only a watcher can wait for a file to be complete',
     restore_to_queue: 'restoring messages to a queue is not available yet',
     on_watch: 'watching a tree is the work of sr_watch, which is not available yet',
@@ -75,6 +74,9 @@ export const post: Component = {
           sum: posting.sum,
           blockSize: blockSizeOf(config),
           followLinks: posting.followSymlinks,
+          randomize: posting.randomize,
+          now: kit.now,
+          logger,
         }),
         remember(kit.store.seen, dedupes),
       )
@@ -87,10 +89,7 @@ export const post: Component = {
   },
 };
 
-/**
- * Whole files unless somebody wrote otherwise; blocks come later, so what would need them is refused file by file
- * and the rest is announced.
- */
+/** Whole files unless somebody wrote otherwise. */
 const blockSizeOf = (config: Config): number =>
   writtenAt(config, 'blocksize') === undefined && writtenAt(config, 'parts') === undefined
     ? WHOLE

@@ -104,13 +104,14 @@ async function spread(
   stop: AbortSignal,
   logger: Logger,
 ): Promise<Outcome> {
-  const outcomes: Outcome[] = [];
+  let outcome: Outcome | undefined;
   const underWay = new Set<Promise<void>>();
   let fatal: { readonly thrown: unknown } | undefined;
   const begin = (part: unknown): void => {
     const work = runSteps(part, rest, stop, logger)
-      .then(async ({ grown, outcome }) => {
-        outcomes.push(await settlePart(grown, outcome, settlers, stop, logger));
+      .then(async ({ grown, outcome: own }) => {
+        const end = await settlePart(grown, own, settlers, stop, logger);
+        outcome = worst(outcome === undefined ? [end] : [outcome, end]);
       })
       .catch((thrown: unknown) => {
         fatal ??= { thrown };
@@ -129,7 +130,7 @@ async function spread(
     await Promise.all(underWay);
   }
   if (fatal !== undefined) throw fatal.thrown;
-  return worst(outcomes);
+  return outcome ?? worst([]);
 }
 
 /** Runs the settlers of one part; one that fails makes the part fail. */

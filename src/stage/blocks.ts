@@ -1,43 +1,31 @@
-import { constants, type Stats } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
-import {
-  contentAlgorithm,
-  digestOf,
-  nameSum,
-  randomSum,
-  type ContentAlgorithm,
-} from '../checksum/algorithms.js';
-import { digestOfFile } from '../checksum/block-digest.js';
+import { digestOf, type ContentAlgorithm } from '../checksum/algorithms.js';
+import { digestOfRange } from '../checksum/block-digest.js';
 import { PermanentError, RetryableError } from '../errors.js';
 import { readSmall, smallFile } from '../file/read-small.js';
 import { createLanes } from '../flow/lanes.js';
 import type { Described, Ready } from '../flow/posted.js';
 import type { Fan } from '../flow/stage.js';
-import { blockLength, chooseBlockSize, parsePartName, type Parts } from '../message/parts.js';
-import type { Sum } from '../message/sum.js';
+import { blockLength, parsePartName, wholeFile, type PartName } from '../message/parts.js';
+import { READS, cut, layoutOf, readyOf, unread, type CutOptions } from './cut.js';
+import { redescribe } from './describe.js';
+import { isUnchanged, openSteady } from './steady.js';
+import { sumSource } from './sum-source.js';
 
 /** Files open for reading at once: far below any limit on descriptors, and more than a disk can use. */
 const READERS = 32;
 
-/** Times a file that changes while it is read is read again within one pass. */
-const READS = 3;
-
-export interface BlocksOptions {
+export interface BlocksOptions extends CutOptions {
   /** The `sum` option: a letter, `z,X`, or `a,VALUE`. */
   readonly sum: string;
-  /** The `blocksize` option: 0 chooses, 1 is the whole file. What would be cut into blocks is refused so far. */
-  readonly blockSize: number;
-  /** Read what links lead to; otherwise a file that has become a link since it was found is not read. */
-  readonly followLinks: boolean;
 }
 
 /**
- * One announcement for each part of a found file; whole files only so far, and files that are a stored block
- * themselves. Reads each file once. What has no content passes as it is.
+ * One announcement for each part of a found file: the whole of it, or its blocks; a file that is a stored block itself
+ * is announced as that. Reads each file once. What has no content passes as it is.
  */
 export function blocks(options: BlocksOptions): Fan<Described, Ready> {
-  const readers = createLanes(READERS);
+  const lanes = createLanes(READERS);
   return {
     name: 'blocks',
     async *spread(item, stop) {
@@ -45,117 +33,115 @@ export function blocks(options: BlocksOptions): Fan<Described, Ready> {
         yield { ...item, subject: item.draft, next: item.draft };
         return;
       }
-      await readers.enter();
-      let measured: Measured;
+      await lanes.enter();
       try {
-        measured = await measure(item, options, stop);
+        const whole = await readWhole(item, options, stop);
+        if (whole !== undefined) yield whole;
+        else yield* inBlocks(item, options, stop);
       } finally {
-        readers.leave();
+        lanes.leave();
       }
-      const { parts, sum } = measured;
-      const next = { ...item.draft, change: { kind: 'write' as const, parts, sum } };
-      yield { ...item, subject: next, next };
     },
   };
-}
-
-interface Measured {
-  readonly parts: Parts;
-  readonly sum: Sum;
 }
 
 /** A name that is meant to be one of a stored block. */
 const LIKE_PART = /\.\d+\.\d+\.\d+\.\d+\.[^.]+\.Part$/;
 
-async function measure(item: Described, options: BlocksOptions, stop: AbortSignal): Promise<Measured> {
-  const part = parsePartName(basename(item.path));
-  if (part === undefined && LIKE_PART.test(item.path))
-    throw new PermanentError(417, `${item.path}: the numbers in its name are not those of a block`);
-  const size = item.stat?.size ?? 0;
-  if (part !== undefined) {
-    if (blockLength(part.parts) !== size) {
-      throw new PermanentError(
-        417,
-        `${item.path}: ${size} bytes, but its name says ${blockLength(part.parts)}`,
-      );
-    }
-    const { sum } = await readSum(item, part.algorithm, options, stop);
-    return { parts: part.parts, sum };
+/** What the name of a stored block says about it, when that agrees with the file. */
+function storedBlock({ path, stat }: Described): PartName | undefined {
+  const part = parsePartName(basename(path));
+  if (part === undefined) {
+    if (!LIKE_PART.test(path)) return undefined;
+    throw new PermanentError(417, `${path}: the numbers in its name are not those of a block`);
   }
-  if (chooseBlockSize(size, options.blockSize) < size) {
-    const remedy = 'Only whole files are announced so far: write blocksize 1, or remove the line';
-    throw new PermanentError(417, `${item.path}: ${size} bytes would be announced in blocks. ${remedy}`);
-  }
-  const read = await readSum(item, options.sum, options, stop);
-  return { parts: { method: '1', blockSize: read.size, count: 1, remainder: 0, number: 0 }, sum: read.sum };
+  const size = stat?.size ?? 0;
+  const length = blockLength(part.parts);
+  if (length === size) return part;
+  throw new PermanentError(417, `${path}: ${size} bytes, but its name says ${length}`);
 }
 
-interface Read {
-  readonly sum: Sum;
+/** The announcement of a file that is announced as a whole; undefined for one that is cut into blocks. */
+async function readWhole(
+  item: Described,
+  options: BlocksOptions,
+  stop: AbortSignal,
+): Promise<Ready | undefined> {
+  const size = item.stat?.size ?? 0;
+  const part = storedBlock(item);
+  if (part === undefined && layoutOf(item.path, size, options.blockSize).count > 1) return undefined;
+  const source = sumSource(part?.algorithm ?? options.sum, item.path);
+  if (source.kind === 'given') return readyOf(item, part?.parts ?? wholeFile(size), source.give());
+  const read = await readContent(item, source.algorithm, options, stop);
+  const parts = part?.parts ?? wholeFile(read.size);
+  if (blockLength(parts) !== read.size)
+    throw new PermanentError(
+      417,
+      `${item.path}: ${read.size} bytes, but its name says ${blockLength(parts)}`,
+    );
+  return readyOf(read.item, parts, { algorithm: source.algorithm, value: read.value });
+}
+
+async function* inBlocks(
+  item: Described,
+  options: BlocksOptions,
+  stop: AbortSignal,
+): AsyncGenerator<Ready, void, void> {
+  const source = sumSource(options.sum, item.path);
+  if (source.kind === 'content') {
+    yield* cut(item, source.algorithm, options, stop);
+    return;
+  }
+  const layout = layoutOf(item.path, item.stat?.size ?? 0, options.blockSize);
+  yield* unread(item, layout, source.give, options.randomize);
+}
+
+interface Content {
+  /** Described as of the version that was read. */
+  readonly item: Described;
+  readonly value: string;
   readonly size: number;
 }
 
-/** The sum as the option asks for it, and the size of just the bytes it is about. */
-async function readSum(
-  { path, stat }: Described,
-  wanted: string,
-  { followLinks }: BlocksOptions,
+async function readContent(
+  item: Described,
+  algorithm: ContentAlgorithm,
+  { followLinks, now }: BlocksOptions,
   stop: AbortSignal,
-): Promise<Read> {
-  const size = stat?.size ?? 0;
-  const [algorithm = 'd', value = ''] = wanted.split(/,(.*)/s);
-  if (algorithm === '0') return { sum: randomSum(), size };
-  if (algorithm === 'n') return { sum: nameSum(path), size };
-  if (algorithm === 'z' || algorithm === 'a')
-    return { sum: { algorithm, value: value === '' ? '0' : value }, size };
-  const content = contentAlgorithm({ algorithm, value });
-  if (content === undefined)
-    throw new PermanentError(417, `${path}: no way to compute a sum of kind ${algorithm}`);
-  const small = stat === undefined || stop.aborted ? undefined : readSteady(path, stat, content, followLinks);
-  if (small !== undefined) return { sum: { algorithm, value: small }, size };
+): Promise<Content> {
+  const small = stop.aborted ? undefined : readSteady(item, algorithm, followLinks);
+  if (small !== undefined) return { item, value: small, size: item.stat?.size ?? 0 };
   for (let read = 0; read < READS; read += 1) {
-    const file = await openSteady(path, followLinks);
+    const { file, stat } = await openSteady(item.path, followLinks);
     try {
-      const before = await file.stat();
-      const digest = await digestOfFile(file, content, { stop });
-      if (isUnchanged(before, await file.stat()) && digest.size === before.size) {
-        return { sum: { algorithm, value: digest.value }, size: digest.size };
-      }
+      const { value, size, after } = await digestOfRange(file, algorithm, {
+        offset: 0,
+        length: stat.size,
+        stop,
+      });
+      if (size !== stat.size || !isUnchanged(stat, after)) continue;
+      const isAsFound = item.stat !== undefined && isUnchanged(item.stat, stat);
+      return { item: isAsFound ? item : redescribe(item, stat, now()), value, size };
     } finally {
       await file.close();
     }
   }
-  throw new RetryableError(`${path} changes while it is read: post it when it is complete`);
+  throw new RetryableError(`${item.path} changes while it is read: post it when it is complete`);
 }
 
 /** The sum of a small file that has not changed since it was found. */
 function readSteady(
-  path: string,
-  found: Snapshot,
+  { path, stat }: Described,
   algorithm: ContentAlgorithm,
   followLinks: boolean,
 ): string | undefined {
-  if (found.size > smallFile) return undefined;
+  if (stat === undefined || stat.size > smallFile) return undefined;
   try {
     const read = readSmall(path, { followLinks });
-    const isSteady = read !== undefined && isUnchanged(found, read.stat);
+    const isSteady = read !== undefined && isUnchanged(stat, read.stat);
     return isSteady ? digestOf(algorithm, read.data) : undefined;
   } catch {
     // The thorough way says what is wrong.
     return undefined;
   }
 }
-
-async function openSteady(path: string, followLinks: boolean): Promise<Awaited<ReturnType<typeof open>>> {
-  try {
-    const flags = constants.O_RDONLY | constants.O_NONBLOCK;
-    return await open(path, followLinks ? flags : flags | constants.O_NOFOLLOW);
-  } catch (cause) {
-    throw new RetryableError(`cannot read ${path}`, { cause });
-  }
-}
-
-type Snapshot = Pick<Stats, 'size' | 'mtimeMs'>;
-
-const isUnchanged = (before: Snapshot, after: Snapshot): boolean =>
-  before.size === after.size && before.mtimeMs === after.mtimeMs;

@@ -1,4 +1,4 @@
-import { readlinkSync } from 'node:fs';
+import { readlinkSync, type Stats } from 'node:fs';
 import { basename } from 'node:path';
 import { PermanentError, RetryableError } from '../errors.js';
 import type { Described, Found } from '../flow/posted.js';
@@ -61,6 +61,22 @@ export function describe(options: DescribeOptions): Stage<Found, Pick<Described,
   };
 }
 
+/** The same for another version of the file than the one that was found; `instant` in milliseconds since 1970. */
+export function redescribe(item: Described, now: Stats, instant: number): Described {
+  const { draft, stat } = item;
+  const headers = new Map(draft.headers);
+  const renew = (name: string, of: (stat: NonNullable<Found['stat']>) => string): void => {
+    // One that somebody else has set stays.
+    if (stat !== undefined && headers.get(name) === of(stat)) headers.set(name, of(now));
+  };
+  renew('mtime', ({ mtimeMs }) => formatPubTime(mtimeMs));
+  renew('atime', ({ atimeMs }) => formatPubTime(atimeMs));
+  renew('mode', ({ mode }) => modeText(mode));
+  return { ...item, stat: now, draft: { ...draft, pubTime: formatPubTime(instant), headers } };
+}
+
+const modeText = (mode: number): string => (mode & 0o7777).toString(8);
+
 function isWanted(item: Found, events: readonly Event[]): boolean {
   if (item.kind === 'removed') return events.includes('delete');
   if (item.kind === 'link') return events.includes('link');
@@ -116,7 +132,7 @@ function headersOf(item: Found, path: string, options: DescribeOptions): Readonl
       headers.set('mtime', formatPubTime(mtimeMs));
       headers.set('atime', formatPubTime(atimeMs));
     }
-    if (options.preserveMode) headers.set('mode', (mode & 0o7777).toString(8));
+    if (options.preserveMode) headers.set('mode', modeText(mode));
   }
   for (const [name, value] of options.headers.set) if (!headers.has(name)) headers.set(name, value);
   for (const name of options.headers.remove) headers.delete(name);

@@ -16,6 +16,8 @@ function run(lab: Lab, ...lines: string[]): Promise<Ran> {
 const words = (ran: Ran): readonly string[] =>
   ran.posts.map(({ body }) => Buffer.from(body).toString().split(' ').slice(1).join(' '));
 
+const partsOf = ({ posts }: Ran): readonly string[] => posts.map(({ headers }) => headers['parts'] ?? '');
+
 const base = 'http://data.example.org/';
 
 const headersOf = async (lab: Lab, ...lines: string[]): Promise<Readonly<Record<string, string>>> =>
@@ -99,13 +101,26 @@ const headers: Readonly<Record<string, Case>> = {
   },
   blocksize: async (lab) => {
     expect(await headersOf(lab, 'blocksize 1')).toMatchObject({ parts: '1,4,1,0,0' });
-    const cut = await run(lab, 'blocksize 2');
-    expect(cut.posts.length === 2 || cut.failures === 1).toBe(true);
-    expect(cut.posts.every((one) => !one.headers['parts']?.startsWith('1,'))).toBe(true);
+    expect(partsOf(await run(lab, 'blocksize 3'))).toEqual(['i,3,2,1,0', 'i,3,2,1,1']);
+    expect(partsOf(await run(lab, 'blocksize 0'))).toEqual(['1,4,1,0,0']);
   },
   parts: async (lab) => {
-    expect(lab.read('post', ['parts i,2']).posting.blocksize).toBe(2);
-    expect(await headersOf(lab, 'parts 1')).toMatchObject({ parts: '1,4,1,0,0' });
+    expect(partsOf(await run(lab, 'parts i,3'))).toEqual(['i,3,2,1,0', 'i,3,2,1,1']);
+    expect(partsOf(await run(lab, 'parts 0'))).toEqual(['1,4,1,0,0']);
+    expect(partsOf(await run(lab, 'parts 1'))).toEqual(['1,4,1,0,0']);
+    expect(partsOf(await run(lab, 'parts p'))).toEqual(['1,4,1,0,0']);
+  },
+  randomize: async (lab) => {
+    const given = { paths: [lab.file('long', 'x'.repeat(2999))] };
+    const numbers = async (...lines: string[]): Promise<readonly number[]> => {
+      const ran = await lab.run('post', ['blocksize 30', ...lines], given);
+      return partsOf(ran).map((parts) => Number(parts.split(',')[4]));
+    };
+    const inOrder = Array.from({ length: 100 }, (_, number) => number);
+    expect(await numbers()).toEqual(inOrder);
+    const shuffled = await numbers('randomize on');
+    expect(shuffled).not.toEqual(inOrder);
+    expect([...shuffled].sort((one, other) => one - other)).toEqual(inOrder);
   },
 };
 

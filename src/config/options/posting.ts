@@ -137,9 +137,14 @@ export const posting = group({
     type: size,
     default: 200 * 2 ** 20,
     components: announcers,
-    help: 'Size of the blocks large files are announced in; 0 chooses, 1 is whole files.',
+    help: 'Size of the blocks that large files are announced in; 0 chooses it, 1 is whole files.',
   }),
-  parts: option({ type: parts, default: undefined, components: announcers, help: 'Old form of blocksize.' }),
+  parts: option({
+    type: parts,
+    default: undefined,
+    components: announcers,
+    help: 'Old form of blocksize: 0, 1, p, or i and a size as in i,10M.',
+  }),
   sum: option({
     type: sum,
     default: 'd',
