@@ -23,7 +23,8 @@ export function roundKey(announcement: Announcement, { what }: Round): string | 
   return ['round', pubTime, change.kind, decodeRelPath(relPath), sum, parts].join('\n');
 }
 
-const hasContent = ({ change, moved }: Announcement): boolean =>
+/** Whether the content of the file is what an announcement is about, and can be told from another. */
+export const hasContent = ({ change, moved }: Announcement): boolean =>
   change.kind === 'write' &&
   moved === undefined &&
   change.sum?.algorithm !== 'z' &&

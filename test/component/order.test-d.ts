@@ -51,7 +51,7 @@ export function recipes(
   const installed = fetched.to(hook('on_part', kit.plugins)).to(install(kit.rootOf, options.install));
   installed
     .to(announce(kit.publisher(), options.announce, kit.logger))
-    .settling(leave(kit.store.paths), remember(kit.store.seen, { ttl: 0 }), acknowledge());
+    .settling(leave(kit.store.paths), remember(kit.store.seen, {}), acknowledge());
 
   // @ts-expect-error: what was not let in at the door has no announcement to select by
   taken.to(select(options.select));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { systemAddresses } from '../../src/transport/guarded-connect.js';
 import { startOddServer } from '../servers/odd-http-server.js';
-import { type Lab, type Message, type Ran, headersOf } from './lab.js';
+import { type Lab, type Message, type Ran, headersOf, pubTime } from './lab.js';
 import { type Case, onOneItem } from './shared-cases.js';
 import { subscribeCases } from './subscribe-cases.js';
 
@@ -73,6 +73,18 @@ const own: Readonly<Record<string, Case>> = {
     expect((await lab.run('sarra', lines, { messages, until })).tally.files).toBe(0);
     expect((await lab.run('sarra', lines.slice(1), { messages })).tally.files).toBe(1);
     await subscribeCases['kbytes_ps']?.(inPlaceOf(lab), 'sarra');
+  },
+  suppress_duplicates: async (lab, name) => {
+    const first = lab.announced('a/b');
+    const messages = [first, { ...first, body: first.body.replace(pubTime, '20160120070009.000') }];
+    const elsewhere = ['post_broker amqp://ann@elsewhere.example.org/', 'lanes 1'];
+    const posts = async (...lines: string[]): Promise<number> =>
+      (await lab.run('sarra', [...elsewhere, ...lines], { messages })).posts.length;
+    for (const how of ['notify_only on', 'overwrite on']) {
+      expect(await posts(how), how).toBe(2);
+      expect(await posts(how, 'suppress_duplicates 5m'), how).toBe(1);
+    }
+    await subscribeCases['suppress_duplicates']?.(inPlaceOf(lab), name);
   },
   drop_dir: async (lab) => {
     const at = async (directory: string): Promise<Ran> =>

@@ -69,11 +69,8 @@ export const plants: readonly Plant[] = [
   {
     bug: 'duplicate key committed before the file is installed',
     file: 'src/stage/dedupe.ts',
-    original: "=== 'ours') return { claimed: key };",
-    planted: `=== 'ours') {
-      await seen.commit(key, options.ttl);
-      return { claimed: key };
-    }`,
+    original: "if ((await seen.claim(key, ttl, stop)) === 'ours')",
+    planted: "if ((await seen.claim(key, ttl, stop)) === 'ours' && ((await seen.commit(key, ttl)), true))",
     finders: [
       { file: 'test/faults/steps.test.ts', name: "'a new file, duplicates suppressed', the process killed" },
     ],

@@ -57,7 +57,7 @@ describe('dedupe', () => {
     const pass = async (subject: Announcement, repeated = false): Promise<string> => {
       const answer = await through(stage({ ttl: 0, round }), { subject, repeated });
       if (answer.outcome !== undefined) return answer.outcome.kind === 'done' ? answer.outcome.text : '?';
-      await remember(store.seen, { ttl: 0 }).settle({ ...answer.gain, subject }, ended, never());
+      await remember(store.seen, {}).settle({ ...answer.gain, subject }, ended, never());
       return 'goes on';
     };
     const removal = changed('a/f', { kind: 'remove' });
@@ -96,6 +96,44 @@ describe('dedupe', () => {
     expect(await pass(between[0] as Announcement)).toBe('ended');
     expect(await pass(file)).toBe('ended');
   });
+
+  it.each(['all', 'bare'] as const)(
+    'still ends duplicates of what comes from another pump (%s)',
+    async (what) => {
+      const round = { ttl: 600_000, what };
+      const pass = async (
+        subject: Announcement,
+        outcome: Outcome = ended,
+        repeated = false,
+      ): Promise<string> => {
+        const answer = await through(stage({ round }), { subject, repeated });
+        if (answer.outcome !== undefined) return answer.outcome.kind === 'done' ? answer.outcome.text : '?';
+        await remember(store.seen, options).settle({ ...answer.gain, subject }, outcome, never());
+        return 'goes on';
+      };
+      const another = 'Not modified: duplicate announcement';
+      const sources: readonly Announcement[] = [
+        written('a/f', 'x'),
+        changed('a/f', { kind: 'link', to: 'g' }),
+        changed('a/f', { kind: 'remove' }),
+      ];
+      for (const first of sources) {
+        // What failed is not known, neither by itself nor by its content.
+        expect(await pass(first, { kind: 'handed back' })).toBe('goes on');
+        expect(await pass(first)).toBe('goes on');
+        // The same change, as another source announces it.
+        expect(await pass(copyOf(first))).toBe(another);
+        expect(await pass(first, ended, true)).toBe('goes on');
+      }
+      // All that has been here is known for longer than contents are: also what was ended as a duplicate.
+      const [file] = sources;
+      if (file === undefined || what === 'bare') return;
+      await store.seen.forgetPath('a/f');
+      for (const one of [file, copyOf(file)])
+        expect(await pass(one)).toBe('Not modified: this announcement has been here before');
+      expect(await pass({ ...file, pubTime: '20160120070009.000' })).toBe('goes on');
+    },
+  );
 
   it('knows nothing before the item has ended well: a crash in between loses nothing', async () => {
     const subject = written('a/f', 'x');
@@ -140,7 +178,7 @@ describe('dedupe', () => {
     const waiting = endOf(stage(), { subject: copyOf(subject) }, stop.signal);
     stop.abort();
     expect(await waiting).toBe('handed back');
-    if (claimed !== undefined) await store.seen.release(claimed);
+    for (const { key } of claimed ?? []) await store.seen.release(key);
     expect(await finish(subject)).toBe('goes on');
   });
 

@@ -1,20 +1,23 @@
 import type { Received } from '../../flow/item.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Seen } from '../../store/store.js';
-import { type Claimed, type DedupeOptions, commitClaim } from '../dedupe.js';
+import { type Claimed, type ClaimedKey, type DedupeOptions, commitClaims } from '../dedupe.js';
 
-/** Turns the claim on a duplicate key into knowledge when the item ended well, and gives it up otherwise. */
+/** Turns the claims on duplicate keys into knowledge when the item ended well, and gives them up otherwise. */
 export function remember<S extends object>(
   seen: Seen,
-  options: Pick<DedupeOptions, 'ttl' | 'endsRepeats'>,
+  options: Pick<DedupeOptions, 'endsRepeats'>,
 ): Settler<S & Partial<Pick<Received, 'subject'>> & Claimed> {
+  const release = async (claimed: readonly ClaimedKey[]): Promise<void> => {
+    await Promise.all(claimed.map(({ key }) => seen.release(key)));
+  };
   return {
     name: 'remember',
-    settle: ({ claimed, claimedFor, subject }, outcome) => {
+    settle: ({ claimed, subject }, outcome) => {
       if (claimed === undefined || subject === undefined) return undefined;
       return outcome.kind === 'done' && outcome.overtaken !== true
-        ? commitClaim(seen, { claimed, ...(claimedFor !== undefined && { claimedFor }) }, subject, options)
-        : seen.release(claimed);
+        ? commitClaims(seen, claimed, subject, options)
+        : release(claimed);
     },
   };
 }
