@@ -13,7 +13,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { systemCode } from '../errors.js';
+import { FatalError, systemCode } from '../errors.js';
 import type { Consumer, Delivery } from '../broker/broker.js';
 import type { Logger } from '../logger.js';
 import { type SavedMessage, decodeSaved } from '../store/saved.js';
@@ -24,8 +24,8 @@ const NEWLINE = 10;
 export interface RestoreOptions {
   /** In the order in which they are worked off. */
   readonly files: readonly string[];
-  /** The exchange of messages that do not tell theirs. */
-  readonly exchange: string;
+  /** The exchange of messages that do not tell theirs; undefined where that cannot be known, and has to be. */
+  readonly exchange: string | undefined;
   readonly logger: Logger;
 }
 
@@ -39,6 +39,7 @@ interface Line {
 /** A message, and the line that it was read from. */
 interface Held {
   readonly message: SavedMessage;
+  readonly exchange: string;
   readonly line: Line;
 }
 
@@ -92,7 +93,7 @@ async function* restored(self: Restoring, file: string): AsyncGenerator<Delivery
   // Nobody else would: the broker does not have what is handed back.
   const give = (held: Held, redelivered: boolean): Delivery => {
     self.inHand += 1;
-    return deliveryOf(held.message, exchange, redelivered, (isDone) => {
+    return deliveryOf(held.message, held.exchange, redelivered, (isDone) => {
       self.inHand -= 1;
       if (isDone) finish(held.line);
       else back.push(held);
@@ -113,7 +114,7 @@ async function* restored(self: Restoring, file: string): AsyncGenerator<Delivery
       }
       count += 1;
       // What was in hand when an earlier process died cannot be told from what was not.
-      yield give({ message, line }, first > 0);
+      yield give({ message, exchange: message.exchange ?? exchange ?? unknownIn(file), line }, first > 0);
     }
     while (open.length > 0 && !self.isStopped) {
       const held = back.shift();
@@ -132,6 +133,14 @@ async function* restored(self: Restoring, file: string): AsyncGenerator<Delivery
   }
 }
 
+function unknownIn(file: string): never {
+  throw new FatalError(
+    `restore: messages in ${file} do not tell their exchange, and with source_from_exchange that says whose they are. ` +
+      'The exchanges of several sources are read: restore with a configuration that reads those of the one who posted them',
+    { exitCode: 2 },
+  );
+}
+
 function deliveryOf(
   message: SavedMessage,
   exchange: string,
@@ -144,7 +153,7 @@ function deliveryOf(
     isOpen = false;
   };
   return {
-    exchange: message.exchange ?? exchange,
+    exchange,
     topic: message.topic,
     headers: message.headers,
     contentType: message.contentType ?? 'text/plain',

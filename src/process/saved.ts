@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Consumer } from '../broker/broker.js';
 import type { Config } from '../config/config.js';
+import { sourceOfExchange } from '../config/source-of-exchange.js';
 import type { Kit } from '../component/component.js';
 import type { Logger } from '../logger.js';
 import { type SaveFile, encodeSaved, openSaveFile, savePath, savedFiles } from '../store/saved.js';
@@ -52,10 +53,20 @@ export function openSaved(
         ? consumer
         : restoring(consumer, {
             files: filesToRestore(config, state, instance),
-            exchange: config.bindings[0]?.exchange ?? '',
+            exchange: exchangeOf(config),
             logger,
           }),
   };
+}
+
+/**
+ * The exchange of messages that do not tell theirs, as those of version 2. Undefined where it would say whose they are,
+ * and they could be of several: what one user has posted must not become another one's.
+ */
+function exchangeOf({ selection, bindings, declared }: Config): string | undefined {
+  const owners = new Set(bindings.map(({ exchange }) => sourceOfExchange(exchange, declared.sources)));
+  if (selection.sourceFromExchange && owners.size > 1) return undefined;
+  return bindings[0]?.exchange ?? '';
 }
 
 const pretended = (path: string, write: Saver['write']): SaveFile => ({

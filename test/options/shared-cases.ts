@@ -141,6 +141,24 @@ export const shared: Readonly<Record<string, Case>> = {
     expect((await lab.run(name, [], {})).tally.files).toBe(0);
     expect((await lab.run(name, ['restore on'], {})).tally.files).toBe(1);
     expect(existsSync(file)).toBe(false);
+    if (name === 'report' || name === 'subscribe') return;
+    // Files of version 2 do not say whose messages they hold.
+    writeFileSync(file, savedLine(lab, name));
+    const users = ['restore on', 'source_from_exchange on', 'declare source alice', 'declare source bob'];
+    const reading = (...exchanges: readonly string[]): readonly string[] => [
+      ...users,
+      ...exchanges.flatMap((exchange) => [`exchange ${exchange}`, 'subtopic #']),
+    ];
+    const several = lab.run(name, [...reading('xs_alice', 'xs_bob'), 'drop_dir none'], {});
+    await expect(several).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(
+        /_00\.save do not tell their exchange.*those of the one who posted them/,
+      ),
+    });
+    expect(readFileSync(file, 'utf8')).toBe(savedLine(lab, name));
+    const { posts } = await lab.run(name, [...reading('xs_alice', 'xs_alice_more'), 'overwrite on'], {});
+    expect(posts[0]?.headers['source']).toBe('alice');
   },
   save_file: async (lab, name) => {
     const stem = join(lab.directory, 'kept');
