@@ -150,12 +150,9 @@ export const shared: Readonly<Record<string, Case>> = {
       ...exchanges.flatMap((exchange) => [`exchange ${exchange}`, 'subtopic #']),
     ];
     const several = lab.run(name, [...reading('xs_alice', 'xs_bob'), 'drop_dir none'], {});
-    await expect(several).rejects.toMatchObject({
-      exitCode: 2,
-      message: expect.stringMatching(
-        /_00\.save do not tell their exchange.*those of the one who posted them/,
-      ),
-    });
+    await expect(several).rejects.toThrow(
+      /_00\.save do not tell their exchange.*those of the one who posted them/,
+    );
     expect(readFileSync(file, 'utf8')).toBe(savedLine(lab, name));
     const { posts } = await lab.run(name, [...reading('xs_alice', 'xs_alice_more'), 'overwrite on'], {});
     expect(posts[0]?.headers['source']).toBe('alice');
