@@ -115,6 +115,10 @@ export function vetOptions({ transfer, bindings, declared }: Config): VetOptions
   return { dropDir, hosts: sourceHosts, blockSizeMin, blockSizeMax };
 }
 
+/** Whether this is where announcements of users enter the pump: what goes on from here is looked at here. */
+export const isEntrance = (config: Config): boolean =>
+  config.selection.sourceFromExchange || readsExchangeOfUser(config);
+
 /** What ends the way of an announcement between pumps that read each other. */
 export function roundOf(config: Config, kit: Kit): Round | undefined {
   if (!readsPump(config, kit)) return undefined;

@@ -12,7 +12,9 @@ import { passOn } from '../stage/pass-on.js';
 import { postRate } from '../stage/post-rate.js';
 import { print } from '../stage/print.js';
 import { select } from '../stage/select.js';
-import { vouchOf } from './collecting.js';
+import { vet } from '../stage/vet.js';
+import { refuseWebNames } from '../stage/web-names.js';
+import { isEntrance, vetOptions, vouchOf } from './collecting.js';
 import type { Component, Kit } from './component.js';
 import {
   dedupeOptions,
@@ -52,18 +54,20 @@ export function passing(config: Config, kit: Kit): Flow {
   const receivedPrefix = topicPrefixOf(config);
   const topicPrefix = config.posting.postTopicPrefix ?? receivedPrefix;
   const intake = { ...queueOptions(config, kit), vouch: vouchOf(config, kit) };
+  const isFromUsers = isEntrance(config);
   const chosen = from(
     queue(kit.consumer(prefetchOf(config, kit)), kit.store.retries, intake),
     paceOf(config, kit),
     kit.logger,
   )
     .to(admit(identityOf(config, kit), headersOf(config), kit.logger))
+    .to(vet({ ...vetOptions(config), anyFile: !isFromUsers }))
     .to(select(selectOptions(config)))
     .to(passOn({ receivedPrefix, topicPrefix }))
     .to(gate(kit.holds))
-    .to(hook('on_message', kit.plugins))
-    .to(dedupe(kit.store.seen, dedupeOptions(config)));
-  return passedOn(chosen, config, kit);
+    .to(hook('on_message', kit.plugins));
+  const proper = isFromUsers ? chosen.to(refuseWebNames()) : chosen;
+  return passedOn(proper.to(dedupe(kit.store.seen, dedupeOptions(config))), config, kit);
 }
 
 /** The end: what has been done is printed, or announced further down, or neither. */

@@ -150,6 +150,8 @@ export const readers: readonly ComponentName[] = consumers.filter(
 /** Consumers of announcements: those of delivery records are left out. */
 export const receivers: readonly ComponentName[] = consumers.filter((name) => !ofRecords.has(name));
 export const downloaders: readonly ComponentName[] = ['subscribe', 'sarra'];
+/** Those that take in what users announce. */
+export const collectors: readonly ComponentName[] = ['sarra', 'shovel', 'winnow'];
 export const movers: readonly ComponentName[] = ['subscribe', 'sarra', 'sender'];
 export const walkers: readonly ComponentName[] = ['post', 'watch', 'cpost'];
 export const announcers: readonly ComponentName[] = [...walkers, 'poll'];

@@ -2,7 +2,7 @@ import { posix, resolve } from 'node:path';
 import type { PlacementState, Strip } from '../config/rules.js';
 import { FatalError, PermanentError } from '../errors.js';
 import type { Target } from '../flow/item.js';
-import { climbs, hasForbiddenCharacter } from '../message/rel-path.js';
+import { climbs, hasForbiddenCharacter, isWebControl } from '../message/rel-path.js';
 import { type Readers, accessText, readersOf } from './readers.js';
 import { type NameScript, type NameStep, nameFile, parseFileNameOption } from './file-name.js';
 import {
@@ -52,6 +52,11 @@ export function planOf(placement: PlacementState, options: PlanOptions): Plan {
     const option = unset[1] === '' ? 'base_dir' : 'post_base_dir';
     throw unusable(placement, `${unset[0]} stands for ${option}, which is not set. Set it`);
   }
+  if (isWebControl(placement.directory ?? ''))
+    throw unusable(
+      placement,
+      "names that begin with .ht are the web server's, it shows nothing below them. Write another name",
+    );
   const first = template.indexOf('${');
   const cut = first < 0 ? template.length : template.lastIndexOf('/', first) + 1;
   const below = template.slice(cut);

@@ -7,6 +7,8 @@ import { fetchPath, schemeOf } from '../message/retrieval-url.js';
 export interface VetOptions {
   /** Below this directory files of this machine may be announced; undefined: nowhere. */
   readonly dropDir: string | undefined;
+  /** Without a directory they may be announced wherever they are: whoever reads this has chosen where it comes from. */
+  readonly anyFile?: boolean;
   /** Hosts that files may be on: names, `.example.org` for all below it, `any`; none says nothing. */
   readonly hosts: readonly string[];
   /** Bytes of a block, at least and at most; 0 for no limit. */
@@ -34,9 +36,10 @@ export function vet(options: VetOptions): Stage<Received> {
   };
 }
 
-function requireDropped(baseUrl: string, relPath: string, { dropDir }: VetOptions): void {
+function requireDropped(baseUrl: string, relPath: string, { dropDir, anyFile }: VetOptions): void {
   const path = fetchPath(baseUrl, relPath);
   if (dropDir === undefined) {
+    if (anyFile === true) return;
     throw forbidden(`${path} would be a file of this machine, and no drop_dir allows any`);
   }
   if (belowDirectory(path, dropDir) === undefined) throw forbidden(`${path} is not below ${dropDir}`);

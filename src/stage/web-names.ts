@@ -1,5 +1,6 @@
+import { posix } from 'node:path';
 import { PermanentError } from '../errors.js';
-import type { Placed } from '../flow/item.js';
+import type { Placed, Target } from '../flow/item.js';
 import { dropped } from '../flow/outcome.js';
 import type { Described } from '../flow/posted.js';
 import { type Stage, pass } from '../flow/stage.js';
@@ -12,8 +13,11 @@ import { boundedLog } from './bounded-log.js';
  * a file into a tree, out of it, or pointed at, by an announcement.
  */
 
+/** An announcement, and where its file goes if it goes anywhere. */
+type Named = Pick<Placed, 'subject'> & Partial<Pick<Placed, 'target' | 'counterpart' | 'next'>>;
+
 /** Refuses (403) what would write, remove, rename or link to a name that belongs to the web server. */
-export function refuseWebNames(): Stage<Placed> {
+export function refuseWebNames(): Stage<Named> {
   return {
     name: 'web-names',
     isLight: true,
@@ -21,11 +25,10 @@ export function refuseWebNames(): Stage<Placed> {
       const { change, moved } = subject;
       const named = [
         decodeRelPath(subject.relPath),
-        decodeRelPath(next.relPath),
+        next && decodeRelPath(next.relPath),
         decodeRelPath(subject.headers.get('rename') ?? ''),
-        // The root is the administrator's own choice.
-        `${target.directory}/${target.name}`,
-        counterpart === undefined ? undefined : `${counterpart.directory}/${counterpart.name}`,
+        placeIn(target),
+        placeIn(counterpart),
         moved?.from,
         moved?.to,
         change.kind === 'link' ? change.to : undefined,
@@ -35,6 +38,16 @@ export function refuseWebNames(): Stage<Placed> {
       throw new PermanentError(403, `Forbidden: ${found}: names that begin with .ht are the web server's`);
     },
   };
+}
+
+/**
+ * Where a file goes, below what is the same for all: that is the administrator's own choice. The directory that was made
+ * for one source may hold what a message says.
+ */
+function placeIn(target: Target | undefined): string | undefined {
+  if (target === undefined) return undefined;
+  const { root, within = root, directory, name } = target;
+  return `${within === root ? '' : posix.relative(within, root)}/${directory}/${name}`;
 }
 
 /** Leaves such names out of what is announced, and says so. */

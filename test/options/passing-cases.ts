@@ -65,6 +65,61 @@ const identity: Readonly<Record<string, Case>> = {
   },
 };
 
+const ofAlice = ['exchange xs_alice', 'declare source alice', 'source_from_exchange on'];
+
+/** What becomes of announcements of these places and headers: codes of their records. */
+async function codesOf(
+  lab: Lab,
+  name: Name,
+  lines: readonly string[],
+  place = 'http://data.example.org/ /a/b',
+  more: Record<string, string> = {},
+): Promise<readonly (string | undefined)[]> {
+  const exchange = lines.includes(ofAlice[0] ?? '') ? 'xs_alice' : 'xin';
+  const messages = [{ ...message('/a/b', more), exchange, body: `${pubTime} ${place}` }];
+  const { records, posts } = await lab.run(name, [...lines, 'suppress_duplicates off'], { messages });
+  const codes = records.map((record) => / (\d{3}) /.exec(bodyOf(record))?.[1]);
+  expect(posts).toHaveLength(codes.filter((code) => code === '201').length);
+  return codes;
+}
+
+const entrance: Readonly<Record<string, Case>> = {
+  source_hosts: async (lab, name) => {
+    expect(await codesOf(lab, name, ofAlice)).toEqual(['201']);
+    expect(await codesOf(lab, name, [...ofAlice, 'source_hosts .example.org'])).toEqual(['201']);
+    expect(await codesOf(lab, name, [...ofAlice, 'source_hosts other.example.org'])).toEqual(['403']);
+    expect(await codesOf(lab, name, ['source_hosts other.example.org'])).toEqual(['403']);
+    // Web servers take orders from such files; what has been looked at before passes as it came.
+    for (const path of ['/a/.htaccess', '/.ht/a']) {
+      expect(await codesOf(lab, name, ofAlice, `http://data.example.org/ ${path}`)).toEqual(['403']);
+      expect(await codesOf(lab, name, ['exchange xs_alice'], `http://data.example.org/ ${path}`)).toEqual([
+        '403',
+      ]);
+      expect(await codesOf(lab, name, [], `http://data.example.org/ ${path}`)).toEqual(['201']);
+    }
+    const renamed = { rename: '/a/.htpasswd' };
+    expect(await codesOf(lab, name, ofAlice, undefined, renamed)).toEqual(['403']);
+    expect(await codesOf(lab, name, [], undefined, renamed)).toEqual(['201']);
+  },
+  drop_dir: async (lab, name) => {
+    const dropped = `file: ${lab.file('a/b')}`;
+    expect(await codesOf(lab, name, [], dropped)).toEqual(['201']);
+    expect(await codesOf(lab, name, ofAlice, dropped)).toEqual(['403']);
+    expect(await codesOf(lab, name, [...ofAlice, `drop_dir ${lab.source}`], dropped)).toEqual(['201']);
+    expect(await codesOf(lab, name, [`drop_dir ${lab.source}/other`], dropped)).toEqual(['403']);
+  },
+  block_size_min: async (lab, name) => {
+    const block = { parts: 'i,100,3,6,0' };
+    expect(await codesOf(lab, name, ['block_size_min 101'], undefined, block)).toEqual(['403']);
+    expect(await codesOf(lab, name, ['block_size_min 100'], undefined, block)).toEqual(['201']);
+  },
+  block_size_max: async (lab, name) => {
+    const block = { parts: 'i,100,3,6,0' };
+    expect(await codesOf(lab, name, ['block_size_max 99'], undefined, block)).toEqual(['403']);
+    expect(await codesOf(lab, name, ['block_size_max 100'], undefined, block)).toEqual(['201']);
+  },
+};
+
 const reports: Readonly<Record<string, Case>> = {
   report_back: async (lab, name) => {
     expect((await run(lab, name)).records).toHaveLength(1);
@@ -321,6 +376,7 @@ const hooks: Readonly<Record<string, Case>> = {
 export const passingCases: Readonly<Record<string, Case>> = {
   ...headers,
   ...identity,
+  ...entrance,
   ...reports,
   ...passing,
   ...duplicates,

@@ -154,7 +154,11 @@ export const shared: Readonly<Record<string, Case>> = {
       /_00\.save do not tell their exchange.*those of the one who posted them/,
     );
     expect(readFileSync(file, 'utf8')).toBe(savedLine(lab, name));
-    const { posts } = await lab.run(name, [...reading('xs_alice', 'xs_alice_more'), 'overwrite on'], {});
+    const { posts } = await lab.run(
+      name,
+      [...reading('xs_alice', 'xs_alice_more'), 'overwrite on', `drop_dir ${lab.source}`],
+      {},
+    );
     expect(posts[0]?.headers['source']).toBe('alice');
   },
   save_file: async (lab, name) => {

@@ -9,6 +9,7 @@ import { isWebControl } from '../../src/message/rel-path.js';
 import type { Decoded } from '../../src/message/wire.js';
 import { silentLogger } from '../../src/logger.js';
 import { openBelow } from '../../src/stage/confined.js';
+import { planOf } from '../../src/stage/placement.js';
 import { roundKey } from '../../src/stage/round.js';
 import { clustersIn, route } from '../../src/stage/route.js';
 import { ANY_HOST, belowDirectory, vet } from '../../src/stage/vet.js';
@@ -208,9 +209,23 @@ describe('names of the web server', () => {
       placedIn('/r', '.htaccess', changed('.htaccess', { kind: 'remove' })),
     ];
     for (const item of all) expect(await refused(item)).toMatch(/^refused 403: .*the web server's$/);
+    // A directory that was made of a message is none of his.
+    const made = { ...targetIn('/r/.htx/alice', 'a'), within: '/r' };
+    expect(await refused({ ...fine, target: made })).toMatch(/^refused 403/);
     // Where the tree lies is the administrator's own choice.
     expect(await refused(placedIn('/r/.htx', 'a', written('a', 'x')))).toBe('goes on');
   });
+
+  it.each(['/data/.ht', '${PBD}/.HTdocs/${SOURCE}', '.htx'])(
+    'are no directory to place in: %s',
+    (directory) => {
+      const rest = { filename: undefined, mirror: true, strip: 0, flatten: '/', access: undefined };
+      const bases = { home: '/cwd', baseDir: undefined, postBaseDir: '/p/.ht' };
+      const plan = (place: string): unknown => planOf({ ...rest, directory: place }, bases);
+      expect(() => plan(directory)).toThrow(/^directory .*: names that begin with \.ht are the web server's/);
+      expect(() => plan('${PBD}/x.ht')).not.toThrow();
+    },
+  );
 
   it('are left out of what is posted', async () => {
     const logger = listening();

@@ -1,4 +1,4 @@
-import { carriers, downloaders, group, movers, option, walkers } from '../option.js';
+import { carriers, collectors, downloaders, group, movers, option, walkers } from '../option.js';
 import { inflight, sourceQuota } from '../special-values.js';
 import { boolean, count, directory, duration, list, mode, oneOf, rate, size, url } from '../values.js';
 
@@ -98,25 +98,25 @@ export const transfer = group({
   block_size_min: option({
     type: size,
     default: 0,
-    components: ['sarra'],
+    components: collectors,
     help: 'Smallest block that is taken; smaller ones are refused.',
   }),
   block_size_max: option({
     type: size,
     default: 0,
-    components: ['sarra'],
+    components: collectors,
     help: 'Largest block that is taken; 0 is no limit.',
   }),
   drop_dir: option({
     type: directory,
     default: undefined,
-    components: ['sarra'],
+    components: collectors,
     help: 'Directory below which a source may announce files of this machine (file:); none refuses them.',
   }),
   source_hosts: option({
     type: list,
     default: [],
-    components: ['sarra'],
+    components: collectors,
     help: 'Hosts that announced files may be on, .DOMAIN for all below, any; otherwise public ones for users.',
   }),
   redirect_private: option({
