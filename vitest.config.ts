@@ -2,11 +2,16 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { CountReporter } from './test/count-reporter.js';
 
+/** What has not come about by then never will; `eventually` of test/servers/rabbitmq.ts has as much patience. */
+const expecting = { poll: { timeout: 90_000 } };
+
+/** Limits are for what hangs, well above the patience of a single wait, which tells what it waited for. */
+const hanging = (limit: number) => ({ testTimeout: limit, hookTimeout: limit, expect: expecting });
+
 /** Unit tests start no server but what they write themselves; every other project uses real ones on loopback. */
 const integration = {
-  // For what hangs; well above the patience of a single wait (test/servers/rabbitmq.ts), which tells what it waited for.
-  testTimeout: 300_000,
-  hookTimeout: 300_000,
+  // At their full size, tests that let a program die at every step start it some hundred times.
+  ...hanging(process.env['SR_LONG'] === undefined ? 300_000 : 1_800_000),
   pool: 'forks' as const,
 };
 
@@ -21,9 +26,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/contract/**', 'test/flows/**', 'test/faults/**', 'test/bench/**'],
-          // For what hangs. The usual 5 s would be a limit on speed, which a busy machine breaks.
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          ...hanging(process.env['SR_LONG'] === undefined ? 180_000 : 1_800_000),
         },
       },
       {

@@ -40,7 +40,7 @@ const messages = (): Message[] =>
     { body: `${pubTime} ${live.url} right/live-${number}`, headers: headersOf(rightBody.toString()) },
   ]).flat();
 
-it('a dead server costs the files of another nothing', { timeout: 60_000 }, async () => {
+it('a dead server costs the files of another nothing', async () => {
   const { waiting, log } = await lab.run('subscribe', [], {
     messages: messages(),
     breaker: givenUp,
@@ -54,7 +54,7 @@ it('a dead server costs the files of another nothing', { timeout: 60_000 }, asyn
   expect(log.split('\n').filter((line) => line.includes(dead.url)).length).toBeLessThan(5);
 });
 
-it('one that is mended is asked again, and nothing is lost', { timeout: 60_000 }, async () => {
+it('one that is mended is asked again, and nothing is lost', async () => {
   const { log } = await lab.run('subscribe', ['attempts 1', 'lanes 2'], {
     breaker: triedAgain,
     messages: Array.from({ length: 8 }, (_, number) => ({

@@ -8,6 +8,7 @@ import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startBroker } from '../../src/quickstart/private-broker.js';
 import type { PrivateBroker } from '../../src/quickstart/private-broker.js';
+import { isAlive } from '../servers/programs.js';
 import { eventually } from '../servers/rabbitmq.js';
 
 const isListening = (port: number): Promise<boolean> =>
@@ -21,15 +22,6 @@ const isListening = (port: number): Promise<boolean> =>
       resolve(false);
     });
   });
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
-};
 
 /** The module under test as plain JavaScript, so that another process can run it and be killed. */
 async function buildOwner(build: string): Promise<void> {

@@ -179,7 +179,7 @@ describe('what the documents say of the rest of the package', () => {
     expect(named.filter((name) => !(name in subscribe.refused))).toEqual([]);
   });
 
-  it('shows modules that have the types of the package', { timeout: 60_000 }, async () => {
+  it('shows modules that have the types of the package', async () => {
     const modules = blocks.filter(({ language }) => language === 'js');
     expect(modules.length).toBeGreaterThan(0);
     const files = modules.map((_, index) => join(directory, `shown-${index}.mjs`));

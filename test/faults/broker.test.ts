@@ -22,7 +22,7 @@ import {
   type Said,
   recordReader,
 } from './promise.js';
-import { makeTree } from './tree-of.js';
+import { makeTree } from '../servers/tree-of.js';
 
 /*
  * A broker that fails while a subscriber works. Whatever happens to it, the subscriber neither ends nor loses a

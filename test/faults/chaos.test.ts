@@ -1,16 +1,16 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Home, type Running, brokerOf, makeHome } from '../servers/programs.js';
+import { type Home, brokerOf, makeHome } from '../servers/programs.js';
 import { type Proxy, startProxy } from '../servers/proxy.js';
 import { type TestHost, type TestUser, eventually, ownBroker, testHost } from '../servers/rabbitmq.js';
 import { type Sites, openSites } from '../servers/sites.js';
 import { type Unconfirmed, watchUnconfirmed } from '../servers/unconfirmed.js';
 import { chance, seedOf } from './chance.js';
+import { keepPosting, killMeanwhile } from './posting.js';
 import { type Said, expectQueueAtRest, expectTree, recordReader } from './promise.js';
-import { makeTree } from './tree-of.js';
+import { makeTree } from '../servers/tree-of.js';
 
 /*
  * Everything at once: a poster, a daemon of three instances with a trigger and a re-announcement, a broker that goes
@@ -135,22 +135,6 @@ async function startDaemon(): Promise<void> {
   );
 }
 
-/** A poster that is started again until it says that everything is posted. */
-function keepPosting(): { readonly pid: () => number | undefined; readonly done: Promise<void> } {
-  let current: Running | undefined;
-  const work = async (): Promise<void> => {
-    for (;;) {
-      current = home.start('sr_post', ['-c', 'chaos', root]);
-      const ended = await current.ended;
-      if (ended.code === 0) break;
-      if (ended.signal !== 'SIGKILL') throw new Error(`sr_post ended with ${ended.code}: ${ended.stderr}`);
-    }
-    current = undefined;
-  };
-  const done = work();
-  return { pid: () => current?.pid, done };
-}
-
 /** Kills one of the processes that there are, chosen by lot. */
 async function killOne(choose: (below: number) => number, poster: number | undefined): Promise<string> {
   const { details } = await status();
@@ -230,80 +214,73 @@ function logLines(): string[] {
 }
 
 describe('a poster and a daemon of three instances', () => {
-  it(
-    `carry ${FILES} files, whoever is killed, and while the broker goes three times`,
-    async () => {
-      const seed = seedOf(process.env['SR_SEED']);
-      console.log(`chaos: SR_SEED=${seed}`);
-      const choose = chance(seed);
-      const asked = new Set<string>();
-      let outages = 0;
-      let outage = Promise.resolve();
-      const site = await sites.open(({ path }) => {
-        asked.add(path);
-        if (asked.size >= (OUTAGES[outages] ?? Infinity)) {
-          outages += 1;
-          const isOrderly = outages % 2 === 1;
-          outage = outage.then(isOrderly ? broker.stop : broker.kill).then(broker.start);
-        }
-        return readFile(join(root, path)).catch(() => undefined);
-      });
-      await configure(site.url);
-      await startDaemon();
-      const began = performance.now();
-      const poster = keepPosting();
-      let isPosted = false;
-      const posted = poster.done.then(() => (isPosted = true));
-
-      const killed: string[] = [];
-      while (!isPosted || asked.size < FILES) {
-        await Promise.race([pause(KILL_EVERY), ...(isPosted ? [] : [posted])]);
-        killed.push(await killOne(choose, poster.pid()));
+  it(`carry ${FILES} files, whoever is killed, and while the broker goes three times`, async () => {
+    const seed = seedOf(process.env['SR_SEED']);
+    console.log(`chaos: SR_SEED=${seed}`);
+    const choose = chance(seed);
+    const asked = new Set<string>();
+    let outages = 0;
+    let outage = Promise.resolve();
+    const site = await sites.open(({ path }) => {
+      asked.add(path);
+      if (asked.size >= (OUTAGES[outages] ?? Infinity)) {
+        outages += 1;
+        const isOrderly = outages % 2 === 1;
+        outage = outage.then(isOrderly ? broker.stop : broker.kill).then(broker.start);
       }
-      await posted;
-      await outage;
-      expect(outages).toBe(OUTAGES.length);
-      let rest: Row | undefined;
-      await eventually(
-        'nothing waits to be tried again, and nothing is in hand',
-        async () => {
-          rest = await status();
-          return rest.retries === 0 && rest.balance?.['in_hand'] === 0 && (await host.depth(queue())) === 0;
-        },
-        120_000,
-      );
-      await expectQueueAtRest(host, queue());
-      const seconds = Math.round((performance.now() - began) / 1000);
-      const tally = [...new Set(killed)]
-        .sort()
-        .map((name) => `${name} ${killed.filter((other) => other === name).length}`);
-      console.log(`chaos: ${FILES} files in ${seconds} s, killed: ${tally.join(', ')}`);
+      return readFile(join(root, path)).catch(() => undefined);
+    });
+    await configure(site.url);
+    await startDaemon();
+    const began = performance.now();
+    const poster = keepPosting(home, ['-c', 'chaos', root]);
+    const killed = await killMeanwhile(
+      poster,
+      KILL_EVERY,
+      () => asked.size >= FILES,
+      (pid) => killOne(choose, pid),
+    );
+    await outage;
+    expect(outages).toBe(OUTAGES.length);
+    let rest: Row | undefined;
+    await eventually(
+      'nothing waits to be tried again, and nothing is in hand',
+      async () => {
+        rest = await status();
+        return rest.retries === 0 && rest.balance?.['in_hand'] === 0 && (await host.depth(queue())) === 0;
+      },
+      120_000,
+    );
+    await expectQueueAtRest(host, queue());
+    const seconds = Math.round((performance.now() - began) / 1000);
+    const tally = [...new Set(killed)]
+      .sort()
+      .map((name) => `${name} ${killed.filter((other) => other === name).length}`);
+    console.log(`chaos: ${FILES} files in ${seconds} s, killed: ${tally.join(', ')}`);
 
-      expectTree(target, tree);
-      expect((await status()).differences).toEqual([]);
-      const stopped = await home.run('sr_subscribe', ['stop', 'chaos']);
-      expect([stopped.code, stopped.stderr]).toEqual([0, stopped.stderr]);
-      expectTree(target, tree);
+    expectTree(target, tree);
+    expect((await status()).differences).toEqual([]);
+    const stopped = await home.run('sr_subscribe', ['stop', 'chaos']);
+    expect([stopped.code, stopped.stderr]).toEqual([0, stopped.stderr]);
+    expectTree(target, tree);
 
-      const announced = await pathsIn('announced');
-      const records = await recordReader(host, 'records')();
-      const unsure = pathsOf(unconfirmed.left());
-      const unseen = expectOneEach(records, announced, unsure);
-      expect(unseen).toBeLessThanOrEqual(unconfirmed.left().length);
-      const files = [...tree.keys()].sort();
-      expect([...(await pathsIn('reposted')).keys()].sort()).toEqual(files);
-      const triggered = new Set(readFileSync(calls, 'utf8').trimEnd().split('\n'));
-      expect([...triggered].map((path) => path.slice(target.length + 1)).sort()).toEqual(files);
-      const lines = logLines();
-      expect(lines.filter((line) => line.includes('does not add up'))).toEqual([]);
-      expect(lines.some((line) => line.includes('stopped; balance:'))).toBe(true);
-      const all = [...records.values()].flat();
-      const marked = all.filter(({ text }) => text.includes('redelivered')).length;
-      const announcements = [...announced.values()].reduce((sum, count) => sum + count, 0);
-      console.log(
-        `chaos: ${announcements} announcements and ${all.length} records of ${FILES} files, ${marked} marked as redelivered; ${unconfirmed.left().length} posts unconfirmed when the broker went, ${unseen} of them came twice unseen`,
-      );
-    },
-    long ? 900_000 : 300_000,
-  );
+    const announced = await pathsIn('announced');
+    const records = await recordReader(host, 'records')();
+    const unsure = pathsOf(unconfirmed.left());
+    const unseen = expectOneEach(records, announced, unsure);
+    expect(unseen).toBeLessThanOrEqual(unconfirmed.left().length);
+    const files = [...tree.keys()].sort();
+    expect([...(await pathsIn('reposted')).keys()].sort()).toEqual(files);
+    const triggered = new Set(readFileSync(calls, 'utf8').trimEnd().split('\n'));
+    expect([...triggered].map((path) => path.slice(target.length + 1)).sort()).toEqual(files);
+    const lines = logLines();
+    expect(lines.filter((line) => line.includes('does not add up'))).toEqual([]);
+    expect(lines.some((line) => line.includes('stopped; balance:'))).toBe(true);
+    const all = [...records.values()].flat();
+    const marked = all.filter(({ text }) => text.includes('redelivered')).length;
+    const announcements = [...announced.values()].reduce((sum, count) => sum + count, 0);
+    console.log(
+      `chaos: ${announcements} announcements and ${all.length} records of ${FILES} files, ${marked} marked as redelivered; ${unconfirmed.left().length} posts unconfirmed when the broker went, ${unseen} of them came twice unseen`,
+    );
+  }, 900_000);
 });

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Home, brokerOf, makeHome } from '../servers/programs.js';
 import { type TestHost, type TestUser, eventually, testHost } from '../servers/rabbitmq.js';
 import { type Sites, openSites } from '../servers/sites.js';
-import { makeTree, treeOf } from './tree-of.js';
+import { makeTree, treeOf } from '../servers/tree-of.js';
 
 /*
  * A daemon with several instances that share one store, under kill -9 of instances and of the supervisor that owns
@@ -81,7 +81,11 @@ describe('sr_subscribe as a daemon', () => {
       if (disturbances === 3) {
         process.kill(now.pid, 'SIGKILL');
         await eventually('the supervisor is gone', async () => (await status())?.pid !== now.pid);
-        expect((await home.run('sr_subscribe', ['start', 'dd'])).code).toBe(0);
+        // While the one before it is still passing away, it is refused.
+        await eventually(
+          'the daemon starts',
+          async () => (await home.run('sr_subscribe', ['start', 'dd'])).code === 0,
+        );
         return;
       }
       const victim = now.instances.find(({ pid, state }) => pid !== undefined && state === 'running');
@@ -99,17 +103,13 @@ describe('sr_subscribe as a daemon', () => {
       });
     }
     const recorded = new Set<string>();
-    await eventually(
-      'every file is recorded',
-      async () => {
-        for (const { content } of await host.messages('records')) {
-          const [, , path = '', code = ''] = content.toString().split(' ');
-          if (code === '201') recorded.add(path.slice(1));
-        }
-        return recorded.size === tree.size;
-      },
-      90_000,
-    );
+    await eventually('every file is recorded', async () => {
+      for (const { content } of await host.messages('records')) {
+        const [, , path = '', code = ''] = content.toString().split(' ');
+        if (code === '201') recorded.add(path.slice(1));
+      }
+      return recorded.size === tree.size;
+    });
     disturb = undefined;
     await busy;
     expect(disturbances).toBeGreaterThanOrEqual(4);

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Home, type Running, brokerOf, makeHome } from '../servers/programs.js';
 import { type TestHost, type TestUser, eventually, ownBroker, testHost } from '../servers/rabbitmq.js';
 import { type Sites, openSites } from '../servers/sites.js';
-import { makeTree, md5, treeOf } from './tree-of.js';
+import { md5 } from '../servers/station.js';
+import { makeTree, treeOf } from '../servers/tree-of.js';
 
 /*
  * Kills at the worst moments. The promise: every file arrives whole, every one is recorded, nothing is left under a

@@ -1,7 +1,7 @@
 /** What holds after every fault, checked in one place. */
 import { expect } from 'vitest';
 import { eventually, type TestHost } from '../servers/rabbitmq.js';
-import { treeOf } from './tree-of.js';
+import { treeOf } from '../servers/tree-of.js';
 
 /** What a delivery record says. */
 export interface Said {

@@ -41,20 +41,21 @@ async function takeAll(store: Store): Promise<readonly DueRetry[]> {
 }
 
 describe('a store whose owner is killed', () => {
-  it('has everything that it promised, after twenty kills at any moment', async () => {
+  it('has everything that it promised, after twenty kills at any moment and more', async () => {
     const children: Child[] = [];
-    for (let round = 0; round < 20; round += 1) {
+    let added: ReadonlySet<string> = new Set();
+    let done: ReadonlySet<string> = new Set();
+    // A busy machine lets a writer do little before it dies.
+    for (let round = 0; round < 20 || added.size <= 500 || done.size <= 100; round += 1) {
       const child = programs.start('write', directory, `r${round}`);
       children.push(child);
       await child.line('ready');
       await pause(Math.random() * 150);
       await child.kill();
+      added = namesAfter(children, 'added');
+      done = namesAfter(children, 'done');
     }
-    const added = namesAfter(children, 'added');
     const committed = namesAfter(children, 'committed');
-    const done = namesAfter(children, 'done');
-    expect(added.size).toBeGreaterThan(500);
-    expect(done.size).toBeGreaterThan(100);
 
     const owned = await openLevelStore(join(directory, 'store'));
     if (owned === undefined) throw new Error('locked');

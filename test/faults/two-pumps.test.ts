@@ -1,15 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { permissionsOf } from '../../src/pump/permissions.js';
 import { account, pumpDefinitions } from '../../src/quickstart/accounts.js';
-import { type Home, type Running, makeHome } from '../servers/programs.js';
+import { type Home, makeHome } from '../servers/programs.js';
 import { type TestHost, type TestUser, api, eventually, ownBroker, testHost } from '../servers/rabbitmq.js';
 import { type Sites, openSites } from '../servers/sites.js';
 import { chance, seedOf } from './chance.js';
+import { keepPosting, killMeanwhile } from './posting.js';
 import { expectTree } from './promise.js';
-import { makeTree } from './tree-of.js';
+import { makeTree } from '../servers/tree-of.js';
 
 /*
  * Two pumps with a broker each: alice posts at the first, bob subscribes at the second, and the records of all three
@@ -24,7 +24,7 @@ const RATE = long ? 25 : 10;
 const KILL_EVERY = long ? 2500 : 1500;
 /** A broker goes when so many files have been asked for. */
 const OUTAGES = [FILES / 4, FILES / 2, (3 * FILES) / 4];
-const DEADLINE = long ? 600_000 : 240_000;
+const DEADLINE = 600_000;
 
 type Broker = Awaited<ReturnType<typeof ownBroker>>;
 
@@ -180,21 +180,6 @@ async function rowsOf(home: Home): Promise<readonly Row[]> {
   return JSON.parse(stdout) as readonly Row[];
 }
 
-/** A poster that is started again until it says that everything is posted. */
-function keepPosting(): { readonly pid: () => number | undefined; readonly done: Promise<void> } {
-  let current: Running | undefined;
-  const work = async (): Promise<void> => {
-    for (;;) {
-      current = homes.alice.start('sr_post', ['-c', 'mine', source]);
-      const ended = await current.ended;
-      if (ended.code === 0) break;
-      if (ended.signal !== 'SIGKILL') throw new Error(`sr_post ended with ${ended.code}: ${ended.stderr}`);
-    }
-    current = undefined;
-  };
-  return { pid: () => current?.pid, done: work() };
-}
-
 /** Kills one of the processes that there are: keepers, what they carry, supervisors, instances, the poster. */
 async function killOne(choose: (below: number) => number, poster: number | undefined): Promise<string> {
   const victims = new Map<number, string>();
@@ -281,23 +266,20 @@ describe('two pumps', () => {
         outages += 1;
       };
       const began = performance.now();
-      const poster = keepPosting();
-      let isPosted = false;
-      const posted = poster.done.then(() => (isPosted = true));
-      const killed: string[] = [];
-      while (!isPosted || asked.size < FILES) {
-        await Promise.race([pause(KILL_EVERY), ...(isPosted ? [] : [posted])]);
-        killed.push(await killOne(choose, poster.pid()));
-        expect(
-          performance.now() - began,
-          `${asked.size} files taken in, killed: ${killed.join(', ')}`,
-        ).toBeLessThan(DEADLINE);
-      }
-      await posted;
+      const poster = keepPosting(homes.alice, ['-c', 'mine', source]);
+      const killed = await killMeanwhile(
+        poster,
+        KILL_EVERY,
+        () => asked.size >= FILES,
+        async (pid) => {
+          expect(performance.now() - began, `${asked.size} files taken in`).toBeLessThan(DEADLINE);
+          return killOne(choose, pid);
+        },
+      );
       await outage;
       expect(outages).toBe(OUTAGES.length);
       const worked = Math.round((performance.now() - began) / 1000);
-      console.log(`two pumps: ${FILES} files posted in ${worked} s, killed: ${killed.sort().join(', ')}`);
+      console.log(`two pumps: ${FILES} files posted in ${worked} s, killed: ${killed.toSorted().join(', ')}`);
 
       const below = new Map([...tree].map(([path, sum]) => [`alice/${path}`, sum]));
       await eventually(

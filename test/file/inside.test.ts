@@ -249,7 +249,9 @@ describe.runIf(process.platform === 'linux')('open directories', () => {
       [outside, join(outside, 'deep')].map((path) => statSync(path, { bigint: true }).mtimeNs);
     const before = marks();
     const end = Date.now() + 2000;
-    for (let number = 0; Date.now() < end; number += 1) {
+    // The race was on only if both outcomes were seen.
+    const wasOn = (): boolean => seen.installed > 10 && seen.refused > 10;
+    for (let number = 0; Date.now() < end || !wasOn(); number += 1) {
       const path = number % 2 === 0 ? 'd/file' : 'd/deep/file';
       try {
         await install(root, path);
@@ -266,9 +268,6 @@ describe.runIf(process.platform === 'linux')('open directories', () => {
     const gone = new Promise((resolve) => swapper.once('exit', resolve));
     swapper.kill('SIGKILL');
     await gone;
-    // The race was on only if both outcomes were seen.
-    expect(seen.installed).toBeGreaterThan(10);
-    expect(seen.refused).toBeGreaterThan(10);
   });
 });
 

@@ -2,17 +2,14 @@
  * Runs the commands of the guide for those who run a pump, in their order, in the feeder's home. Replaced, and nothing
  * else: the pumps of the examples by real ones of this test, with their users, and the directories below `/data`.
  */
-import { execFile } from 'node:child_process';
-import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { commandsOf, fileOf, packageDirectory, readPage } from '../docs/markdown.js';
+import { commandsOf, fileOf, readPage } from '../docs/markdown.js';
+import { openShell } from '../docs/shell.js';
 import { type Member, type Pump, makePump } from '../servers/pump.js';
 import { eventually } from '../servers/rabbitmq.js';
 import type { Reply, Site } from '../servers/sites.js';
-
-const shell = promisify(execFile);
 
 let pump: Pump;
 let other: Pump;
@@ -43,7 +40,7 @@ async function alicePosts(path: string, content: string): Promise<void> {
   expect(ended.code, ended.stderr).toBe(0);
 }
 
-it('the commands of the guide for a pump do what it says', { timeout: 120_000 }, async () => {
+it('the commands of the guide for a pump do what it says', async () => {
   const { home } = pump.feeder;
   const link = await other.member('pumpa', 'subscriber');
   const relay = other.feeder;
@@ -66,10 +63,7 @@ it('the commands of the guide for a pump do what it says', { timeout: 120_000 },
       .replaceAll('xs_urp', `xs_${urp.user.name}`)
       .replaceAll('amqps://lab@lab.example.org', other.feeder.broker)
       .replaceAll('/data/', `${home.directory}/data/`);
-  const bin = join(home.directory, 'bin');
-  await mkdir(bin);
-  for (const program of await readdir(join(packageDirectory, 'bin')))
-    await symlink(join(packageDirectory, 'bin', program), join(bin, program.replace(/\.js$/u, '')));
+  const shell = await openShell(home);
   const { blocks } = await readPage('docs/pump.md');
   for (const block of blocks) {
     const file = fileOf(block);
@@ -79,20 +73,7 @@ it('the commands of the guide for a pump do what it says', { timeout: 120_000 },
   }
   const lines = blocks.find(({ text }) => text.startsWith('# log2clusters.conf'));
   await writeFile(join(home.configuration, 'log2clusters.conf'), here(lines?.text ?? ''));
-  const run = async (command: string): Promise<string> => {
-    const { stdout, stderr } = await shell('/bin/sh', ['-c', here(command)], {
-      cwd: home.directory,
-      env: {
-        PATH: `${bin}:${process.env['PATH'] ?? ''}`,
-        HOME: home.directory,
-        LANG: 'C.UTF-8',
-        XDG_CONFIG_HOME: join(home.directory, 'config'),
-        XDG_CACHE_HOME: join(home.directory, 'cache'),
-        XDG_CONFIG_DIRS: join(home.directory, 'no-site'),
-      },
-    });
-    return stdout + stderr;
-  };
+  const run = (command: string): Promise<string> => shell(here(command));
   const day = new Date().toISOString().slice(0, 10).replaceAll('-', '');
   const arrives = (path: string): Promise<void> =>
     eventually(`${path} is in the tree`, async () =>

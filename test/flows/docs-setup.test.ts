@@ -2,19 +2,16 @@
  * Runs the commands of the guide that sets up a pump, in their order, in the home of the service account. Replaced, and
  * nothing else: the broker on its usual ports by one of this test.
  */
-import { execFile } from 'node:child_process';
-import { mkdir, readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { commandsOf, packageDirectory, readPage } from '../docs/markdown.js';
+import { commandsOf, readPage } from '../docs/markdown.js';
+import { openShell } from '../docs/shell.js';
 import { makeHome } from '../servers/programs.js';
 import { ownBroker, testHost } from '../servers/rabbitmq.js';
 
-const shell = promisify(execFile);
 const everything = { configure: '.*', write: '.*', read: '.*' };
 
-it('the commands that set up a pump do what they say', { timeout: 240_000 }, async () => {
+it('the commands that set up a pump do what they say', async () => {
   const guest = { name: 'guest', password: 'guest', tags: ['administrator'], permissions: everything };
   const broker = await ownBroker({ definitions: { users: [guest] } });
   const host = await testHost(broker, '/');
@@ -22,31 +19,17 @@ it('the commands that set up a pump do what they say', { timeout: 240_000 }, asy
   try {
     // What usually follows from the usual ports.
     await home.configure('..', 'sarra/audit', [`management http://127.0.0.1:${broker.managementPort}/`]);
-    const bin = join(home.directory, 'bin');
-    await mkdir(bin);
-    for (const program of await readdir(join(packageDirectory, 'bin')))
-      await symlink(join(packageDirectory, 'bin', program), join(bin, program.replace(/\.js$/u, '')));
-    const run = async (command: string): Promise<string> => {
+    const shell = await openShell(home);
+    const run = (command: string): Promise<string> => {
       const here = command
         .replace('init --cluster', `init --admin root --broker amqp://127.0.0.1:${broker.port}/ --cluster`)
         .replaceAll('~/.config', join(home.directory, 'config'));
-      const { stdout, stderr } = await shell('/bin/sh', ['-c', here], {
-        cwd: home.directory,
-        env: {
-          PATH: `${bin}:${process.env['PATH'] ?? ''}`,
-          HOME: home.directory,
-          LANG: 'C.UTF-8',
-          XDG_CONFIG_HOME: join(home.directory, 'config'),
-          XDG_CACHE_HOME: join(home.directory, 'cache'),
-          XDG_CONFIG_DIRS: join(home.directory, 'no-site'),
-        },
-      }).catch((thrown: unknown) => {
-        const { stdout: out, stderr: note } = thrown as { stdout: string; stderr: string };
+      return shell(here).catch((thrown: unknown) => {
+        const { stdout, stderr } = thrown as { stdout: string; stderr: string };
         // The account of this test stays undeclared, which every look tells.
-        if (/^sr_audit .*foreground/u.test(command)) return { stdout: out, stderr: note };
+        if (/^sr_audit .*foreground/u.test(command)) return stdout + stderr;
         throw thrown;
       });
-      return stdout + stderr;
     };
     const said = new Map<string, string>();
     const { blocks } = await readPage('docs/pump-setup.md');

@@ -255,7 +255,7 @@ async function postSite(place: Place, part: string): Promise<void> {
 }
 
 describe('the commands of the documents', () => {
-  it('of the README do what it says', { timeout: 240_000 }, async () => {
+  it('of the README do what it says', async () => {
     await follow('README.md', 'readme', {
       'Use it': async (place, running) => {
         const fetched = join(place.directory, 'work/wind.grib2');
@@ -269,7 +269,7 @@ describe('the commands of the documents', () => {
     });
   });
 
-  it('of the quickstart do what it says', { timeout: 240_000 }, async () => {
+  it('of the quickstart do what it says', async () => {
     const place = await follow('docs/quickstart.md', 'quickstart', {
       '2. Keep the pump, and play': async ({ directory }, running) => {
         await eventually('bob has the file', () => existsSync(join(directory, 'pump/mirror/hello.txt')));
@@ -292,7 +292,7 @@ describe('the commands of the documents', () => {
     expect(existsSync(join(place.directory, 'npm/bin/sr_subscribe'))).toBe(true);
   });
 
-  it('of the page about posting do what it says', { timeout: 240_000 }, async () => {
+  it('of the page about posting do what it says', async () => {
     await host.queue('posted', 'xs_alice');
     const depths: number[] = [];
     await follow('docs/poster.md', 'poster', {
@@ -319,7 +319,7 @@ describe('the commands of the documents', () => {
     expect(depths).toEqual([2, 2, 4]);
   });
 
-  it('of the guide for subscribers do what it says', { timeout: 240_000 }, async () => {
+  it('of the guide for subscribers do what it says', async () => {
     await follow('docs/subscriber.md', 'subscriber', {
       'The first subscription': async (place, [look]) => {
         await postSite(place, 'model');

@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { listen, type HeardRecord, type Listener } from '../servers/listener.js';
 import { startNginx, type Nginx } from '../servers/nginx.js';
 import { brokerOf, makeHome, type Ended, type Home } from '../servers/programs.js';
 import { eventually, testHost, type TestHost, type TestUser } from '../servers/rabbitmq.js';
+import { md5 } from '../servers/station.js';
+import { treeOf } from '../servers/tree-of.js';
 
 /* The same files, announced by two at the same time: each is fetched once, and every copy is accounted for. */
 
@@ -20,19 +21,7 @@ async function makeTree(root: string): Promise<Map<string, string>> {
     const path = join(directory, `file ${number}.bin`);
     const content = Buffer.from(`${path}\n`.repeat(1 + (number % 97)));
     await writeFile(join(root, path), content);
-    sums.set(path, sumOf(content));
-  }
-  return sums;
-}
-
-const sumOf = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
-
-async function sumsBelow(root: string): Promise<Map<string, string>> {
-  const sums = new Map<string, string>();
-  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
-    if (entry.isDirectory()) continue;
-    const path = join(entry.parentPath, entry.name);
-    sums.set(path.slice(root.length + 1), sumOf(await readFile(path)));
+    sums.set(path, md5(content));
   }
   return sums;
 }
@@ -106,7 +95,7 @@ function codesByPath(records: readonly HeardRecord[]): Map<string, number[]> {
 }
 
 async function checkScene({ host, nginx, records, queue, target, sums }: Scene): Promise<void> {
-  expect(await sumsBelow(target)).toEqual(sums);
+  expect(treeOf(target)).toEqual(sums);
   // Fetched once each: the web server tells.
   const requests = (await nginx.requests()).map(({ line }) => line);
   expect(requests).toHaveLength(count);
@@ -157,7 +146,7 @@ describe(`${count} files announced twice`, () => {
     const again = await home.run('sr_subscribe', ['foreground', 'twice']);
     expect(again.stderr).toContain(`${2 * count} taken = ${2 * count} done (304: ${2 * count})`);
     expect(await nginx.requests()).toHaveLength(count);
-    expect(await sumsBelow(target)).toEqual(sums);
+    expect(treeOf(target)).toEqual(sums);
   });
 
   it('while three instances share the queue', async () => {

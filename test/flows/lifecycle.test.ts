@@ -2,6 +2,7 @@ import { readFile, readdir, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import amqp from 'amqplib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { isAlive } from '../servers/programs.js';
 import { type TestHost, eventually, testHost } from '../servers/rabbitmq.js';
 import { type User, newUser } from './program.js';
 
@@ -51,15 +52,6 @@ async function statusOf(name = 'dd'): Promise<{ code: number; row: StatusRow }> 
   if (row === undefined) throw new Error('status said nothing');
   return { code, row };
 }
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 const logOf = (number: number): string => join(user.state, 'log', `sr_subscribe_dd_0${number}.log`);
 

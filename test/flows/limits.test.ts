@@ -1,55 +1,27 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Member, type Pump, makePump } from '../servers/pump.js';
+import type { Member, Pump } from '../servers/pump.js';
 import { eventually } from '../servers/rabbitmq.js';
-import type { Reply, Site } from '../servers/sites.js';
-import { encoded, md5, stamp, topicOf } from '../servers/station.js';
+import { type Collecting, openCollecting, today } from './collecting.js';
 
 /* What a pump limits: who may read, how much a source may keep, how full the disk may be. Whole programs. */
 
 let pump: Pump;
 let alice: Member;
-let files: Map<string, Reply>;
-let site: Site;
+let fromAlice: Collecting['fromAlice'];
+let say: (path: string, content?: string) => Promise<void>;
+let collected: () => Promise<string>;
 
 beforeEach(async () => {
-  pump = await makePump();
-  alice = await pump.member('alice', 'source');
-  files = new Map();
-  site = await pump.server(files);
+  const collecting = await openCollecting();
+  ({ pump, alice, fromAlice } = collecting);
+  say = (path, content) => collecting.say(path, content === undefined ? {} : { content });
+  collected = () => collecting.collected('from_alice');
 });
 afterEach(() => pump.end());
 
-const today = (): string => new Date().toISOString().slice(0, 10).replaceAll('-', '');
 const treeOf = (member: Member): string => join(pump.tree, today(), member.user.name);
-
-async function fromAlice(...lines: string[]): Promise<void> {
-  await pump.sarra('from_alice', [
-    `exchange xs_${alice.user.name}`,
-    'source_from_exchange on',
-    'source_hosts 127.0.0.1',
-    'directory ${PBD}/${YYYYMMDD}/${SOURCE}',
-    ...lines,
-    'accept .*',
-  ]);
-  await pump.setup('from_alice');
-}
-
-async function say(path: string, content = `content of ${path}`): Promise<void> {
-  files.set(path, Buffer.from(content));
-  const parts = `1,${Buffer.byteLength(content)},1,0,0`;
-  const headers = { parts, sum: `d,${md5(content)}`, to_clusters: pump.name };
-  const body = `${stamp()} ${site.url} /${encoded(path)}`;
-  await pump.host.publish(`xs_${alice.user.name}`, topicOf(path), body, headers);
-}
-
-async function collected(): Promise<string> {
-  const ended = await pump.collect('from_alice');
-  await pump.public.settle();
-  await pump.log.settle();
-  return ended.stderr;
-}
 
 describe('who may read', () => {
   it('is known to the web server before the first file of each new directory is there', async () => {

@@ -145,7 +145,7 @@ describe('sr_post puts on the wire what is written down', () => {
       }
     };
     await Promise.all([work(), work(), work()]);
-  }, 240_000);
+  });
 
   afterAll(async () => {
     await home.remove();

@@ -1,11 +1,12 @@
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { listen } from '../servers/listener.js';
 import { startNginx, type Nginx } from '../servers/nginx.js';
 import { type Home, brokerOf, makeHome } from '../servers/programs.js';
 import { type TestHost, eventually, testHost } from '../servers/rabbitmq.js';
+import { md5 } from '../servers/station.js';
+import { treeOf } from '../servers/tree-of.js';
 
 /*
  * A redundant feed: two sources have the same files and announce each at its own time, one of them dies half-way, and a
@@ -17,8 +18,6 @@ const FILES = long ? 2000 : 250;
 /** Seconds that one source may be behind the other, either way. */
 const SKEW = long ? 30 : 2;
 
-const sumOf = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
-
 const pathOf = (number: number): string => `d${number % 7}/file ${number}.bin`;
 
 async function makeFiles(root: string): Promise<Map<string, string>> {
@@ -28,17 +27,7 @@ async function makeFiles(root: string): Promise<Map<string, string>> {
     const content = Buffer.from(`${path}\n`.repeat(1 + (number % 53)));
     await mkdir(join(root, path, '..'), { recursive: true });
     await writeFile(join(root, path), content);
-    sums.set(path, sumOf(content));
-  }
-  return sums;
-}
-
-async function sumsBelow(root: string): Promise<Map<string, string>> {
-  const sums = new Map<string, string>();
-  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
-    if (entry.isDirectory()) continue;
-    const path = join(entry.parentPath, entry.name);
-    sums.set(path.slice(root.length + 1), sumOf(await readFile(path)));
+    sums.set(path, md5(content));
   }
   return sums;
 }
@@ -119,7 +108,7 @@ it(`${FILES} files of two sources, up to ${SKEW} s apart, one source killed: eac
   } finally {
     for (const program of ['sr_subscribe', 'sr_winnow']) await home.run(program, ['stop', 'urp']);
   }
-  expect(await sumsBelow(target)).toEqual(sums);
+  expect(treeOf(target)).toEqual(sums);
   const requests = (await Promise.all(sites.map((site) => site.requests()))).map((all) =>
     all.map(({ line }) => line),
   );

@@ -3,72 +3,29 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Heard, type HeardRecord, type Listener, listen } from '../servers/listener.js';
 import { type Member, type Pump, makePump } from '../servers/pump.js';
-import type { Reply, Site } from '../servers/sites.js';
+import type { Site } from '../servers/sites.js';
 import { encoded, md5, sha512, stamp, topicOf } from '../servers/station.js';
+import { type Collecting, type Said, exchangeOf, openCollecting, today } from './collecting.js';
 
 /* A pump takes files in: from its users, whom it does not believe, and from other pumps. Whole programs, real servers. */
 
 let pump: Pump;
 let alice: Member;
-/** Alice's files, by path without leading slash, and her web server. */
-let files: Map<string, Reply>;
+let files: Collecting['files'];
 let site: Site;
+let fromAlice: Collecting['fromAlice'];
+let say: Collecting['say'];
+let collected: Collecting['collected'];
 
 beforeEach(async () => {
-  pump = await makePump();
-  alice = await pump.member('alice', 'source');
-  files = new Map();
-  site = await pump.server(files);
+  ({ pump, alice, files, site, fromAlice, say, collected } = await openCollecting());
 });
 afterEach(() => pump.end());
-
-const today = (): string => new Date().toISOString().slice(0, 10).replaceAll('-', '');
-const exchangeOf = ({ user }: Member): string => `xs_${user.name}`;
-
-/** Reads alice's exchange into the tree of the day; its queue is there before she posts. */
-async function fromAlice(...lines: string[]): Promise<void> {
-  await pump.sarra('from_alice', [
-    `exchange ${exchangeOf(alice)}`,
-    'source_from_exchange on',
-    'source_hosts 127.0.0.1',
-    'directory ${PBD}/${YYYYMMDD}/${SOURCE}',
-    ...lines,
-    'accept .*',
-  ]);
-  await pump.setup('from_alice');
-}
-
-interface Said {
-  readonly content?: string;
-  readonly headers?: Readonly<Record<string, string | undefined>>;
-  readonly exchange?: string;
-  readonly base?: string;
-  readonly date?: string;
-  readonly body?: string;
-}
-
-/** Announces a path (no leading slash) by hand; by default a file on alice's server. */
-async function say(path: string, what: Said = {}): Promise<void> {
-  const content = what.content ?? `content of ${path}`;
-  if (!files.has(path)) files.set(path, Buffer.from(content));
-  const parts = `1,${Buffer.byteLength(content)},1,0,0`;
-  const all = { parts, sum: `d,${md5(content)}`, to_clusters: pump.name, ...what.headers };
-  const headers = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
-  const body = what.body ?? `${what.date ?? stamp()} ${what.base ?? site.url} /${encoded(path)}`;
-  await pump.host.publish(what.exchange ?? exchangeOf(alice), topicOf(path), body, headers);
-}
 
 const removal = (path: string): Record<string, string | undefined> => ({
   parts: undefined,
   sum: `R,${sha512(path.slice(path.lastIndexOf('/') + 1))}`,
 });
-
-async function collected(configuration: string, ...words: string[]): Promise<string> {
-  const ended = await pump.collect(configuration, ...words);
-  await pump.public.settle();
-  await pump.log.settle();
-  return ended.stderr;
-}
 
 const pathIn = ({ body }: Heard): string => body.split(' ')[2] ?? '';
 const postsOf = (path: string): readonly Heard[] =>

@@ -61,7 +61,7 @@ beforeAll(async () => {
     for (const program of routers) await started(pump, program);
     await started(pump, 'sr_sarra');
   }
-}, 240_000);
+});
 
 afterAll(async () => {
   for (const pump of [a, b, c]) {

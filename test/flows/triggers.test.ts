@@ -2,7 +2,7 @@ import { chmod, readFile, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { listen, type Listener } from '../servers/listener.js';
-import { brokerOf } from '../servers/programs.js';
+import { brokerOf, isAlive } from '../servers/programs.js';
 import { eventually } from '../servers/rabbitmq.js';
 import { makeStation, md5, type Station } from '../servers/station.js';
 
@@ -232,14 +232,6 @@ describe('an executable', () => {
     await station.records.record('the good one', ({ path }) => path === '/good');
     await program.line(/on_file.*will be tried again/u);
     const started = (await readFile(pids, 'utf8')).trim().split(' ').map(Number);
-    const isAlive = (pid: number): boolean => {
-      try {
-        process.kill(pid, 0);
-        return true;
-      } catch {
-        return false;
-      }
-    };
     await eventually('nothing of it is left', () => !started.some(isAlive));
     expect((await program.stop()).code).toBe(0);
   });

@@ -339,7 +339,7 @@ describe('announcements captured from the existing programs', () => {
     first = await home.run('sr_subscribe', ['foreground', 'samples', '--once']);
     await listener.settle();
     records = recordsByPort();
-  }, 240_000);
+  });
 
   afterAll(async () => {
     await home.remove();

@@ -60,7 +60,7 @@ it('what is stopped before its turn came is not begun after that', async () => {
   const names = Array.from({ length: 10 }, (_, index) => `c${index}`);
   const entries = await Promise.all(names.map(entryOf));
   const running = say('run', { entries });
-  await expect.poll(carried, { timeout: 10_000 }).toHaveLength(8);
+  await expect.poll(carried).toHaveLength(8);
   const begun = await carried();
   const late = entries.map(keyOf).filter((key) => !begun.includes(key));
   await say('end', { keys: late });

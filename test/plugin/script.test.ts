@@ -35,9 +35,7 @@ const isRunning = (pid: number): boolean => {
   }
 };
 const pidIn = async (file: string): Promise<number> => {
-  await expect
-    .poll(() => existsSync(file) && readFileSync(file, 'utf8').trim() !== '', { timeout: 10_000 })
-    .toBe(true);
+  await expect.poll(() => existsSync(file) && readFileSync(file, 'utf8').trim() !== '').toBe(true);
   return Number(readFileSync(file, 'utf8'));
 };
 
@@ -153,7 +151,7 @@ describe('a script as a hook', () => {
     ending.catch(() => undefined);
     const pid = await pidIn(join(directory, 'pid'));
     await expect(ending).rejects.toThrow(/no end after 1500 ms/);
-    await expect.poll(() => isRunning(pid), { timeout: 5000 }).toBe(false);
+    await expect.poll(() => isRunning(pid)).toBe(false);
   }, 20_000);
 
   it('is ended when we are stopped', async () => {

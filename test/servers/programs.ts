@@ -64,6 +64,16 @@ export interface Home {
 const bin = process.env['SARRA_TEST_BIN'] ?? join(import.meta.dirname, '../../bin');
 const RUN_DEADLINE = 120_000;
 
+/** Whether there is a process of this id; also one that has died and of which its parent has not taken notice. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** `amqp://user@127.0.0.1:port/vhost`, as a configuration has it: the password is in credentials.conf. */
 export function brokerOf(host: TestHost, user: TestUser): string {
   const url = new URL(host.url(user));

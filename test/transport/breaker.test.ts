@@ -210,7 +210,7 @@ describe('what counts', () => {
     // The bytes of the probe do not let others in.
     time += 6000;
     const probe = failure('drip/c');
-    await vi.waitUntil(() => server.requests.length === 3);
+    await vi.waitUntil(() => server.requests.length === 3, 60_000);
     expect(await failure('right/b')).toBeInstanceOf(HostHeld);
     expect(await probe).toBeInstanceOf(SlowServer);
     expect(await failure('right/c')).toBeInstanceOf(HostHeld);
@@ -228,7 +228,7 @@ describe('what counts', () => {
   it('a file that drips among others that come to their end is only a failure', async () => {
     start({ failures: 5 }, 400);
     const slow = failure('drip/a');
-    await vi.waitUntil(() => server.requests.length === 1);
+    await vi.waitUntil(() => server.requests.length === 1, 60_000);
     await fetched('right/a');
     expect(await slow).toBeInstanceOf(SlowServer);
     expect(breaker.held()).toEqual([]);
@@ -290,7 +290,7 @@ describe('a silent server', () => {
     start({ grace: 300 });
     const stopped = new AbortController();
     const work = Array.from({ length: 4 }, () => failure('stall-before/x', server.url, stopped.signal));
-    await vi.waitFor(() => expect(server.requests).toHaveLength(4));
+    await vi.waitFor(() => expect(server.requests).toHaveLength(4), 60_000);
     time -= 3_600_000;
     const hopeful = failure('right/x');
     expect(await hopeful).toBeInstanceOf(HostHeld);

@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-
-export const md5 = (data: Buffer | string): string => createHash('md5').update(data).digest('hex');
+import { md5 } from './station.js';
 
 /** Every file below a directory, whatever its name, with its content's checksum. */
 export function treeOf(directory: string): Map<string, string> {
