@@ -3,7 +3,8 @@ import type { Config } from '../config/config.js';
 import { FatalError, messageOf } from '../errors.js';
 import { type Balance, addBalances, emptyBalance } from '../flow/balance.js';
 import type { Logger } from '../logger.js';
-import { RECOVERED, USAGE, restartPause } from '../process/children.js';
+import { type Backoff, createBackoff } from '../process/backoff.js';
+import { USAGE } from '../process/children.js';
 import { loggerOf } from '../process/daemon-log.js';
 import { createFailures } from '../process/failures.js';
 import type { Host } from '../process/host.js';
@@ -24,7 +25,8 @@ export interface Life {
   state: InstanceStatus['state'];
   reason: string;
   since: number;
-  restarts: number;
+  /** Of its failures. */
+  readonly backoff: Backoff;
   /** What its runs that have ended had done. */
   earlier: Balance;
   report: () => Promise<InstanceReport | undefined>;
@@ -38,7 +40,7 @@ export const newLife = (): Life => ({
   state: 'starting',
   reason: '',
   since: Date.now(),
-  restarts: 0,
+  backoff: createBackoff(),
   earlier: emptyBalance,
   report: async () => undefined,
   turn: new AbortController(),
@@ -72,7 +74,6 @@ type RunEnd =
 export async function keepWorking(life: Life, owner: Owner, work: Work): Promise<'stopped' | 'done'> {
   const { stop, logger, become } = work;
   const counting = createTally(Date.now);
-  let recent = 0;
   while (!stop.aborted) {
     const began = Date.now();
     const end = await runOnce(life, owner, work, counting);
@@ -86,10 +87,7 @@ export async function keepWorking(life: Life, owner: Owner, work: Work): Promise
     if (end.kind === 'ended' && life.config?.running.once === true) return 'done';
     if (end.kind === 'failed' && end.thrown instanceof FatalError && end.thrown.exitCode === USAGE)
       throw end.thrown;
-    if (Date.now() - began > RECOVERED) recent = 0;
-    const pause = restartPause(recent);
-    recent += 1;
-    life.restarts += 1;
+    const pause = life.backoff.next(Date.now() - began);
     const thrown = end.kind === 'failed' ? end.thrown : new FatalError('it ended by itself');
     const text = messageOf(thrown);
     logger.error(

@@ -176,7 +176,7 @@ async function reload(
 
 /** As a supervisor answers, with one instance. */
 async function statusOf(entry: Entry, life: Life, started: number): Promise<ConfigurationStatus> {
-  const { owner, state, reason, since, restarts } = life;
+  const { owner, state, reason, since, backoff } = life;
   const report = await life.report();
   return {
     program: entry.program,
@@ -194,7 +194,7 @@ async function statusOf(entry: Entry, life: Life, started: number): Promise<Conf
         reason: reason === '' ? complaintOf(report) : reason,
         pid: state === 'running' ? process.pid : undefined,
         since,
-        restarts,
+        restarts: backoff.failures(),
         report,
       },
     ],

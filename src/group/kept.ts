@@ -2,11 +2,11 @@ import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FatalError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { RECOVERED, restartPause } from '../process/children.js';
-import type { InstanceStatus } from '../process/status.js';
+import { createBackoff } from '../process/backoff.js';
 import { openLink, type Link } from '../store/link.js';
 import { type OwnerInfo, findOwner, isAlive, wasLeft } from '../store/owner-file.js';
 import { askOver } from './ask.js';
+import { firstWord } from './first-word.js';
 import { endByForce } from './force.js';
 import { type Pulse, createPulse } from './pulse.js';
 import type { KeptStatus } from './words.js';
@@ -30,6 +30,8 @@ export interface KeptOptions {
   readonly up: (link: Link, fresh: boolean) => void;
   /** It has ended as somebody told it to. */
   readonly gone: () => void;
+  /** It had answered, and has died or hung; it is started again after this. */
+  readonly died?: () => void;
   /** Milliseconds without an answer after which it counts as hung, and between two questions. */
   readonly hang?: number;
   readonly beat?: number;
@@ -49,8 +51,6 @@ export interface KeptProcess {
   readonly isUp: () => boolean;
 }
 
-/** Milliseconds until a new process must answer. */
-const BEGIN_LIMIT = 60_000;
 const HANG = 30_000;
 const BEAT = 2000;
 /** Milliseconds that a process whose connection is closed may take to be gone. */
@@ -60,8 +60,6 @@ interface State {
   state: KeptStatus['state'];
   reason: string;
   since: number;
-  restarts: number;
-  recent: number;
   info: OwnerInfo | undefined;
   link: Link | undefined;
   pulse: Pulse | undefined;
@@ -74,12 +72,12 @@ interface State {
 
 export function keepProcess(options: KeptOptions): KeptProcess {
   const { name, directory, logger } = options;
+  // The first time it is most likely nobody's fault but that of who killed it.
+  const backoff = createBackoff({ atOnce: true });
   const self: State = {
     state: 'starting',
     reason: '',
     since: Date.now(),
-    restarts: 0,
-    recent: 0,
     info: undefined,
     link: undefined,
     pulse: undefined,
@@ -123,6 +121,7 @@ export function keepProcess(options: KeptOptions): KeptProcess {
       become('stopped');
       return options.gone();
     }
+    options.died?.();
     again(silent === '' ? 'its process has died' : silent);
   };
 
@@ -135,11 +134,7 @@ export function keepProcess(options: KeptOptions): KeptProcess {
 
   const again = (why: string): void => {
     if (self.released) return;
-    if (Date.now() - self.since > RECOVERED) self.recent = 0;
-    // The first time it is most likely nobody's fault but that of who killed it.
-    const pause = self.recent === 0 ? 0 : restartPause(self.recent - 1);
-    self.recent += 1;
-    self.restarts += 1;
+    const pause = backoff.next(Date.now() - self.since);
     logger.error(`${name}: ${why}; it is started again${pause === 0 ? '' : ` in ${pause / 1000} s`}`);
     become('restarting', why);
     self.timer = setTimeout(() => void begin(), pause);
@@ -152,7 +147,7 @@ export function keepProcess(options: KeptOptions): KeptProcess {
     if (self.released) return;
     become('starting');
     self.child = options.spawn();
-    const fault = await started(self.child);
+    const fault = await firstWord(self.child);
     const made = fault === undefined ? await linkTo(directory) : undefined;
     if (self.released) {
       made?.link.end();
@@ -186,7 +181,7 @@ export function keepProcess(options: KeptOptions): KeptProcess {
       state: self.pulse?.isLate() === true ? 'silent' : self.state,
       reason: self.pulse?.isLate() === true ? 'does not answer' : self.reason,
       since: self.since,
-      restarts: self.restarts,
+      restarts: backoff.failures(),
       answered: self.pulse?.took(),
     }),
     ask: async (kind, body, limit) => {
@@ -205,50 +200,6 @@ export function keepProcess(options: KeptOptions): KeptProcess {
       if (info !== undefined) await endByForce(info);
     },
   };
-}
-
-interface Fault {
-  readonly text: string;
-  /** Its configuration is wrong: another attempt would end in the same way. */
-  readonly hopeless: boolean;
-}
-
-/** What a carrier, or a supervisor, says first. */
-interface FirstWord {
-  readonly kind: 'ready' | 'failed';
-  readonly text?: string;
-  readonly exitCode?: number;
-  readonly instances?: readonly InstanceStatus[];
-}
-
-function faultOf({ kind, text, exitCode, instances = [] }: FirstWord): Fault | undefined {
-  if (kind === 'failed') return { text: text ?? 'it failed', hopeless: exitCode === 2 };
-  // A supervisor without any instance that can work ends by itself.
-  const isHopeless = instances.length > 0 && instances.every(({ state }) => state === 'failed');
-  return isHopeless ? { text: instances[0]?.reason ?? '', hopeless: true } : undefined;
-}
-
-/** Undefined when it has said that it is ready. */
-function started(child: ChildProcess): Promise<Fault | undefined> {
-  return new Promise((resolve) => {
-    const end = (fault?: Fault): void => {
-      clearTimeout(late);
-      if (child.connected) child.disconnect();
-      child.unref();
-      resolve(fault);
-    };
-    const late = setTimeout(() => {
-      child.kill('SIGKILL');
-      end({ text: `it was not ready within ${BEGIN_LIMIT / 1000} s and was ended`, hopeless: false });
-    }, BEGIN_LIMIT);
-    child.once('message', (message: FirstWord) => end(faultOf(message)));
-    child.once('error', (cause) =>
-      end({ text: `it cannot be started: ${messageOf(cause)}`, hopeless: false }),
-    );
-    child.once('exit', (status, signal) =>
-      end({ text: `it ended at once with ${signal ?? `exit status ${status ?? 1}`}`, hopeless: false }),
-    );
-  });
 }
 
 /** The living process of a directory; undefined when there is none, or it does not listen. */

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Logger } from '../logger.js';
 import { type Balance, addBalances, emptyBalance, ofTheDead } from '../flow/balance.js';
+import { type Backoff, createBackoff } from './backoff.js';
 import type { InstanceMessage, InstanceReport, InstanceStatus } from './status.js';
 
 /*
@@ -38,10 +39,6 @@ export interface Children {
   readonly replace: (grace: number) => Promise<void>;
 }
 
-/** Milliseconds before a dead child is started again: 1 s, doubling to a minute. */
-export const restartPause = (restarts: number): number => Math.min(1000 * 2 ** Math.min(restarts, 6), 60_000);
-/** A child that lived this long has recovered: its pauses begin anew. */
-export const RECOVERED = 300_000;
 /** Milliseconds that a child which takes another's place gets for its first sign of life. */
 export const ARRIVAL = 5000;
 /** Exit status of a process whose configuration is wrong: starting it again would not help. */
@@ -54,8 +51,7 @@ interface Slot {
   reason: string;
   since: number;
   heard: number;
-  restarts: number;
-  recent: number;
+  readonly backoff: Backoff;
   report: InstanceReport | undefined;
   /** It was told to end, so its end is nobody's trouble. */
   leaving: boolean;
@@ -75,8 +71,7 @@ export function createChildren(options: ChildrenOptions): Children {
     reason: '',
     since: now(),
     heard: now(),
-    restarts: 0,
-    recent: 0,
+    backoff: createBackoff(),
     report: undefined,
     leaving: false,
     complaint: '',
@@ -139,10 +134,7 @@ export function createChildren(options: ChildrenOptions): Children {
       logger.error(`instance ${slot.number}: ${how}; it is not started again: mend the configuration`);
       return become(slot, 'failed', how);
     }
-    if (now() - slot.since > RECOVERED) slot.recent = 0;
-    const pause = restartPause(slot.recent);
-    slot.recent += 1;
-    slot.restarts += 1;
+    const pause = slot.backoff.next(now() - slot.since);
     logger.error(`instance ${slot.number}: ${how}; it is started again in ${pause / 1000} s`);
     become(slot, 'restarting', how);
     slot.timer = setTimeout(() => begin(slot), pause);
@@ -207,7 +199,7 @@ export function createChildren(options: ChildrenOptions): Children {
         reason: slot.reason === '' ? troubleOf(slot.report) : slot.reason,
         pid: slot.process?.pid,
         since: slot.since,
-        restarts: slot.restarts,
+        restarts: slot.backoff.failures(),
         report: slot.report,
       })),
     earlier: () => earlier,
@@ -219,7 +211,7 @@ export function createChildren(options: ChildrenOptions): Children {
     replace: async (grace) => {
       for (const slot of slots) {
         if (ending) return;
-        slot.recent = 0;
+        slot.backoff.forget();
         slot.leaving = true;
         await endOne(slot, grace);
         slot.leaving = false;
