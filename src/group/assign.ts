@@ -15,6 +15,8 @@ export const carriersFor = (configurations: number, processors: number): number 
 export interface Load {
   readonly number: number;
   readonly carried: number;
+  /** Takes more. */
+  readonly isOpen: boolean;
 }
 
 /**
@@ -22,12 +24,18 @@ export interface Load {
  * while there are fewer processes than there shall be.
  */
 export function assign(loads: readonly Load[], total: number, processors: number): number {
-  const free = loads.filter(({ carried }) => carried < LARGEST);
-  const [least] = [...free].sort((a, b) => a.carried - b.carried || a.number - b.number);
-  const isEnough = loads.length >= carriersFor(total, processors);
+  const open = loads.filter(({ isOpen }) => isOpen);
+  const [least] = open
+    .filter(({ carried }) => carried < LARGEST)
+    .sort((a, b) => a.carried - b.carried || a.number - b.number);
+  const isEnough = open.length >= carriersFor(total, processors);
   if (least !== undefined && (isEnough || least.carried === 0)) return least.number;
-  const used = new Set(loads.map(({ number }) => number));
+  return nextNumber(loads.map(({ number }) => number));
+}
+
+/** The lowest that nobody has. */
+export function nextNumber(used: readonly number[]): number {
   let next = 1;
-  while (used.has(next)) next += 1;
+  while (used.includes(next)) next += 1;
   return next;
 }

@@ -50,7 +50,7 @@ export async function carry({ commission, host, logger, ready, revive }: Carrier
   const hold = openHold(host, logger, (key, reason, told) => watch.tell('gone', { key, reason }, told));
   const told = new AbortController();
   const handlers: Handlers = {
-    run: async (body) => hold.run((body as StartRequest).entries),
+    run: async (body) => hold.run(body as StartRequest),
     end: async (body) => hold.end((body as StopRequest).keys),
     overview: hold.overview,
     quit: async () => {
@@ -77,7 +77,7 @@ export async function carry({ commission, host, logger, ready, revive }: Carrier
 }
 
 interface Hold {
-  readonly run: (entries: readonly Entry[]) => Promise<readonly Result[]>;
+  readonly run: (request: StartRequest) => Promise<readonly Result[]>;
   /** All of them when none is named. */
   readonly end: (keys?: readonly string[]) => Promise<readonly Result[]>;
   readonly overview: () => Promise<CarrierOverview>;
@@ -126,8 +126,8 @@ function openHold(
   };
 
   return {
-    run: async (entries) => {
-      const deadline = Date.now() + BEGIN_LIMIT;
+    run: async ({ entries, patience = BEGIN_LIMIT }) => {
+      const deadline = Date.now() + patience;
       const left = [...entries];
       waiting.add(left);
       const results: Result[] = [];

@@ -1,12 +1,13 @@
 import { readdir } from 'node:fs/promises';
-import { RetryableError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { findOwner } from '../store/owner-file.js';
-import { assign } from './assign.js';
+import { assign, nextNumber } from './assign.js';
 import { type Entry, keyOf } from './entry.js';
-import { type KeptProcess, keepProcess } from './kept.js';
+import { type Carrier, endIn, overviewOf, quit, runIn } from './carrier-process.js';
+import { keepProcess } from './kept.js';
 import { carrierDirectory } from './places.js';
-import type { Carried, CarrierOverview, GroupCarrier, Result } from './words.js';
+import { createSuspicion, halves } from './suspicion.js';
+import type { Carried, GroupCarrier, Result } from './words.js';
 import type { Spawns } from './spawns.js';
 
 /** The processes that carry many configurations, and who is in which. */
@@ -21,7 +22,7 @@ export interface Fleet {
   /** Starts the processes that are not there yet. */
   readonly launch: () => Promise<void>;
   /** Has configurations run where they have their place. */
-  readonly run: (entries: readonly Entry[]) => Promise<readonly Result[]>;
+  readonly run: (entries: readonly Entry[], patience: number) => Promise<readonly Result[]>;
   readonly end: (keys: readonly string[]) => Promise<readonly Result[]>;
   /** Ends what runs in a process and is not to run there. */
   readonly expel: (number: number, keys: readonly string[]) => Promise<void>;
@@ -54,21 +55,12 @@ export interface FleetOptions {
   readonly logger: Logger;
   /** What became of configurations whose process was started again. */
   readonly told: (results: readonly Result[]) => void;
+  /** Some have another place now; resolves when a keeper after this one would know. */
+  readonly moved: () => Promise<void>;
 }
 
-interface Carrier {
-  readonly number: number;
-  readonly process: KeptProcess;
-  readonly entries: Map<string, Entry>;
-  /** Of the entries, those that have been asked to run: when the process is another one, they are asked again. */
-  readonly begun: Set<string>;
-}
-
-/** Milliseconds for a process to get so many configurations to work, for one to end them, and for a look. */
-const RUN_LIMIT = 120_000;
+/** Milliseconds until those that are to go are gone. */
 const END_LIMIT = 5000;
-const LOOK_LIMIT = 1500;
-const QUIT_LIMIT = 1000;
 
 export function openFleet(options: FleetOptions): Fleet {
   const { directory, processors, spawns, logger } = options;
@@ -83,6 +75,8 @@ export function openFleet(options: FleetOptions): Fleet {
       number,
       entries,
       begun,
+      suspicion: createSuspicion(Date.now),
+      isOpen: true,
       process: keepProcess({
         name: `carrier ${number}`,
         directory: carrierDirectory(directory, number),
@@ -94,10 +88,38 @@ export function openFleet(options: FleetOptions): Fleet {
         },
         // Nobody but us tells it to end: whoever did has not told us, so it has to come back.
         gone: () => void made.process.begin(),
+        died: () => divideIfSuspect(made),
       }),
     };
     carriers.set(number, made);
     return made;
+  };
+
+  const divideIfSuspect = (carrier: Carrier): boolean => {
+    if (!carrier.suspicion.died()) return false;
+    const { number, entries } = carrier;
+    const [, going] = halves([...entries.values()]);
+    if (going.length === 0) {
+      for (const key of entries.keys())
+        logger.error(
+          `${key} ends the process that carries it, carrier ${number}, which carries nothing else`,
+        );
+      return false;
+    }
+    const other = carrierOf(nextNumber([...carriers.keys()]));
+    logger.error(
+      `carrier ${number} dies again and again: ${going.length} of its ${entries.size} configurations go on in ` +
+        `carrier ${other.number}, to find which one does it`,
+    );
+    other.suspicion.begin();
+    for (const entry of going) {
+      const key = keyOf(entry);
+      entries.delete(key);
+      other.entries.set(key, entry);
+      if (carrier.begun.delete(key)) other.begun.add(key);
+    }
+    void options.moved().then(other.process.begin);
+    return true;
   };
 
   const holderOf = (key: string): Carrier | undefined =>
@@ -117,7 +139,11 @@ export function openFleet(options: FleetOptions): Fleet {
     place: (entry, total) => {
       const known = holderOf(keyOf(entry));
       if (known !== undefined) return known.number;
-      const loads = [...carriers.values()].map(({ number, entries }) => ({ number, carried: entries.size }));
+      const loads = [...carriers.values()].map(({ number, entries, isOpen, suspicion }) => ({
+        number,
+        carried: entries.size,
+        isOpen: isOpen && !suspicion.isOn(),
+      }));
       const number = assign(loads, total, processors);
       carrierOf(number).entries.set(keyOf(entry), entry);
       return number;
@@ -127,11 +153,12 @@ export function openFleet(options: FleetOptions): Fleet {
     launch: async () => {
       await Promise.all([...carriers.values()].map(({ process }) => process.begin()));
     },
-    run: async (entries) => {
+    run: async (entries, patience) => {
       const results = [...carriers.values()].map((carrier) =>
         runIn(
           carrier,
           entries.filter((entry) => carrier.entries.has(keyOf(entry))),
+          patience,
         ),
       );
       return (await Promise.all(results)).flat();
@@ -151,7 +178,7 @@ export function openFleet(options: FleetOptions): Fleet {
     shrink: async () => {
       const empty = [...carriers.values()].filter(({ entries }) => entries.size === 0);
       for (const { number } of empty) carriers.delete(number);
-      await Promise.all(empty.map(({ process }) => quit(process)));
+      await Promise.all(empty.map(quit));
     },
     carries: async (key) => {
       const holder = holderOf(key);
@@ -188,68 +215,4 @@ async function livingCarriers(directory: string): Promise<readonly number[]> {
     numbers.map(async (number) => (await findOwner(carrierDirectory(directory, number))) !== undefined),
   );
   return numbers.filter((_, index) => alive[index]);
-}
-
-async function runIn(
-  { process, number, begun, entries: placed }: Carrier,
-  entries: readonly Entry[],
-): Promise<readonly Result[]> {
-  if (entries.length === 0) return [];
-  for (const entry of entries) begun.add(keyOf(entry));
-  try {
-    // One that is coming back runs its configurations by itself.
-    await process.begin();
-    // Somebody may have stopped some of them meanwhile.
-    const wanted = entries.filter((entry) => placed.has(keyOf(entry)));
-    return (await process.ask('run', { entries: wanted }, RUN_LIMIT)) as readonly Result[];
-  } catch (thrown) {
-    const reason = `carrier ${number}: ${messageOf(thrown)}`;
-    return entries.map((entry) => ({ key: keyOf(entry), did: 'failed', reason }));
-  }
-}
-
-async function endIn(
-  { process, entries, begun }: Carrier,
-  keys: readonly string[],
-): Promise<readonly Result[]> {
-  if (keys.length === 0) return [];
-  const isAll = keys.length === entries.size;
-  for (const key of keys) {
-    entries.delete(key);
-    begun.delete(key);
-  }
-  const all = (did: Result['did'], reason: string): readonly Result[] =>
-    keys.map((key) => ({ key, did, reason }));
-  if (!process.isUp()) {
-    if (isAll) await process.release();
-    return all('stopped', '');
-  }
-  try {
-    return (await process.ask('end', { keys }, END_LIMIT)) as readonly Result[];
-  } catch (thrown) {
-    if (!isAll && thrown instanceof RetryableError) return all('failed', messageOf(thrown));
-    await process.release();
-    await process.kill();
-    return all('stopped', 'by force');
-  }
-}
-
-async function quit(process: KeptProcess): Promise<void> {
-  await process.release();
-  if (!process.isUp()) return;
-  try {
-    await process.ask('quit', null, QUIT_LIMIT);
-  } catch (thrown) {
-    if (thrown instanceof RetryableError) await process.kill();
-  }
-}
-
-async function overviewOf({ process }: Carrier): Promise<CarrierOverview | undefined> {
-  if (!process.isUp()) return undefined;
-  try {
-    return (await process.ask('overview', null, LOOK_LIMIT)) as CarrierOverview;
-  } catch {
-    // It shows in its state.
-    return undefined;
-  }
 }

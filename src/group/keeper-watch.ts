@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
@@ -17,7 +18,7 @@ export interface WatchOptions {
   readonly logger: Logger;
   /** Starts another keeper; undefined where it is not to come back. */
   readonly revive: (() => Promise<void>) | undefined;
-  /** The keeper is gone and nobody brings it back. */
+  /** The keeper is gone and nobody brings it back, or its directory is gone, in which no other can take its place. */
   readonly abandoned: () => void;
 }
 
@@ -63,7 +64,7 @@ export function watchKeeper(directory: string, { logger, revive, abandoned }: Wa
       await connect().catch((thrown: unknown) => logger.debug(`keeper: ${messageOf(thrown)}`));
       link = undefined;
       if (over.signal.aborted) return;
-      if (revive === undefined) return abandoned();
+      if (revive === undefined || !existsSync(directory)) return abandoned();
       await pause(FIRST + Math.random() * SPREAD, over.signal);
       if (over.signal.aborted || (await findOwner(directory)) !== undefined) continue;
       logger.warning('the keeper is gone: another one is started');

@@ -1,15 +1,24 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { FatalError, messageOf } from '../errors.js';
-import type { Logger } from '../logger.js';
-import { type Signals, untilSignal } from '../process/signals.js';
+import { untilSignal } from '../process/signals.js';
 import { becomeOwner } from '../store/owner.js';
 import type { Handlers } from '../store/server.js';
-import { type Entry, keyOf, startOrder, stopOrder } from './entry.js';
-import { type Fleet, openFleet } from './fleet.js';
+import type { Entry } from './entry.js';
 import { groupStatus } from './group-status.js';
-import { type Loners, openLoners } from './loners.js';
-import type { Spawns } from './spawns.js';
-import { readWanted, writeWanted } from './wanted.js';
+import {
+  type Group,
+  type GroupOptions,
+  endLeaving,
+  endWhenIdle,
+  letGo,
+  openGroup,
+  start,
+  stop,
+} from './start-stop.js';
+import { newStarting } from './starting.js';
+import { takeOver } from './take-over.js';
+import { type Turns, takeTurns } from './turns.js';
+import { whenRemoved } from './when-removed.js';
+import { sweepWanted } from './wanted.js';
 import type { GroupStatus, Result, StartRequest, StopRequest } from './words.js';
 
 /*
@@ -18,16 +27,10 @@ import type { GroupStatus, Result, StartRequest, StopRequest } from './words.js'
  * as for the state of a configuration. It may die at any moment: what it keeps goes on, and the next keeper finds it.
  */
 
-export interface KeeperOptions {
-  /** See places.ts. */
-  readonly directory: string;
-  readonly wanted: string;
+export interface KeeperOptions extends GroupOptions {
   readonly mode: 'daemon' | 'foreground';
   /** Start nothing that it is not asked for. */
   readonly fresh: boolean;
-  readonly processors: number;
-  readonly spawns: Spawns;
-  readonly logger: Logger;
   /** Questions are answered from now on. */
   readonly ready: (keeper: Keeping) => void;
   /** It begins to end. */
@@ -40,36 +43,26 @@ export interface Keeping {
   readonly status: () => Promise<GroupStatus>;
 }
 
-/** Milliseconds that those who are stopped first may take before the next are told to. */
-const STAGGER = 400;
-
-interface Group {
-  readonly wanted: Map<string, Entry>;
-  readonly fleet: Fleet;
-  readonly loners: Loners;
-  /** Why one that is wanted does not work. */
-  readonly troubles: Map<string, string>;
-  readonly save: () => Promise<void>;
-  readonly over: AbortController;
-}
-
 /** Keeps until nothing is wanted any more, or it is told to end. Answers false when there is a keeper already. */
 export async function keep(options: KeeperOptions): Promise<boolean> {
   const { directory, logger, mode } = options;
   const started = Date.now();
   const over = new AbortController();
-  const operations = oneAtATime();
+  const turns = takeTurns();
   const group = openGroup(options, over);
   const status = (): Promise<GroupStatus> =>
     groupStatus({ ...group, wanted: [...group.wanted.values()], started, mode });
+  let tookOver: () => void = () => undefined;
+  const isTakenOver = new Promise<void>((resolve) => (tookOver = resolve));
+  const operations = operationsOf(group, turns, isTakenOver);
   const handlers: Handlers = {
-    start: (body) => operations(() => start(group, (body as StartRequest).entries)),
-    stop: (body) => operations(() => stop(group, (body as StopRequest).keys)),
-    sanity: () => operations(() => start(group, [...group.wanted.values()])),
+    start: (body) => operations.start((body as StartRequest).entries),
+    stop: (body) => operations.stop((body as StopRequest).keys),
+    sanity: () => operations.start(undefined),
     status,
     gone: async (body) => {
       const { key, reason } = body as { readonly key: string; readonly reason: string };
-      return operations(async () => {
+      return turns.queue(async () => {
         // It may have been started again meanwhile.
         if (await group.fleet.carries(key)) return;
         logger.info(`${key}: ${reason}`);
@@ -80,19 +73,27 @@ export async function keep(options: KeeperOptions): Promise<boolean> {
   const owner = await becomeOwner(directory, { logger, handlers });
   if (owner === undefined) return false;
   const signals = untilSignal(mode === 'daemon' ? { hangUp: () => undefined } : {});
+  const watch = whenRemoved(directory, () => {
+    logger.error(`${directory} has been removed, and nobody can reach this keeper any more: all of it ends`);
+    over.abort(new FatalError(`${directory} has been removed`));
+  });
   try {
     logger.info(`keeper: process ${process.pid}`);
-    const missing = await operations(() => takeOver(group, options));
+    await sweepWanted(options.wanted);
+    const missing = await turns.queue(() => takeOver(group, options));
+    tookOver();
+    if (group.leaving.size > 0) void turns.now(() => endLeaving(group));
     // Nobody waits for these, and answers are due meanwhile.
-    if (missing.length > 0) void operations(() => start(group, missing));
+    if (missing.length > 0) void operations.start(missing);
     // Whoever was kept has been stopped since: nobody else would end this.
-    if (!options.fresh && group.wanted.size === 0) await operations(() => clear(group, []));
-    options.ready({ start: (entries) => operations(() => start(group, entries)), status });
-    await untilOver(signals, over.signal);
+    if (!options.fresh) endWhenIdle(group);
+    options.ready({ start: operations.start, status });
+    await untilAborted(AbortSignal.any([signals.stop, over.signal]));
     logger.info('stopping');
     options.stopping?.();
-    await operations(() => stop(group, [...group.wanted.keys()]));
+    await operations.end();
   } finally {
+    watch.end();
     signals.cancel();
     // Whoever asked for the end still reads the answer.
     await owner.close().catch((thrown: unknown) => logger.error(messageOf(thrown)));
@@ -101,148 +102,39 @@ export async function keep(options: KeeperOptions): Promise<boolean> {
   return true;
 }
 
-function openGroup(options: KeeperOptions, over: AbortController): Group {
-  const { directory, logger, spawns, processors, wanted: file } = options;
-  const wanted = new Map<string, Entry>();
-  const troubles = new Map<string, string>();
-  const told = (results: readonly Result[]): void => {
-    for (const { key, did, reason } of results) {
-      if (did === 'failed') troubles.set(key, reason);
-      else troubles.delete(key);
-    }
-  };
-  const fleet = openFleet({ directory, processors, spawns, logger, told });
-  const group: Group = {
-    wanted,
-    troubles,
-    fleet,
-    loners: openLoners({ spawns, logger, gone: (key) => void letGo(group, [key]) }),
-    save: async () => {
-      const all = [...wanted.values()].map((entry) => ({ ...entry, carrier: fleet.numberOf(keyOf(entry)) }));
-      // A full disk keeps nobody from being stopped; only the next keeper would not know.
-      await writeWanted(file, all).catch((thrown: unknown) =>
-        logger.error(`cannot write ${file}: ${messageOf(thrown)}; a keeper after this one would not know`),
-      );
+interface Operations {
+  /** All that is wanted when none are given. */
+  readonly start: (entries: readonly Entry[] | undefined) => Promise<readonly Result[]>;
+  readonly stop: (keys: readonly string[]) => Promise<readonly Result[]>;
+  /** Stops everything, and starts nothing any more. */
+  readonly end: () => Promise<void>;
+}
+
+function operationsOf(group: Group, turns: Turns, isTakenOver: Promise<void>): Operations {
+  let isEnding = false;
+  return {
+    start: async (entries) => {
+      if (isEnding) throw new FatalError('the keeper is just ending: start again in a moment');
+      const starting = newStarting();
+      group.starts.add(starting);
+      return turns.queue(() => start(group, entries ?? [...group.wanted.values()], starting));
     },
-    over,
+    stop: async (keys) => {
+      // Before that it does not know what there is.
+      await isTakenOver;
+      return turns.now(() => stop(group, keys));
+    },
+    end: async () => {
+      isEnding = true;
+      for (const starting of group.starts) starting.dropAll();
+      await turns.now(() => stop(group, [...group.wanted.keys()]));
+      await turns.queue(async () => undefined);
+    },
   };
-  return group;
 }
 
-const untilOver = (signals: Signals, over: AbortSignal): Promise<void> =>
+const untilAborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
-    const any = AbortSignal.any([signals.stop, over]);
-    if (any.aborted) resolve();
-    else any.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-
-/** One after the other, in the order in which they were asked for. */
-function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const next = last.then(work);
-    last = next.catch(() => undefined);
-    return next;
-  };
-}
-
-/**
- * Finds what an earlier keeper has left at work; answers what is to be started again. Everything keeps the place that it
- * had: a process that is just coming up may have begun only a part of what it was told.
- */
-async function takeOver(
-  group: Group,
-  { wanted: file, fresh, logger }: KeeperOptions,
-): Promise<readonly Entry[]> {
-  const before = new Map((await readWanted(file)).map((entry) => [keyOf(entry), entry]));
-  const living = await group.fleet.adopt();
-  for (const key of living.flatMap(({ ended }) => ended)) before.delete(key);
-  for (const [key, { carrier, ...entry }] of before) {
-    const isThere =
-      entry.place === 'own'
-        ? await group.loners.adopt(entry)
-        : living.some(({ number }) => number === carrier);
-    if (fresh && !isThere) continue;
-    group.wanted.set(key, entry);
-    if (carrier !== undefined) group.fleet.placed(entry, carrier);
-  }
-  for (const { number, carried } of living)
-    await group.fleet.expel(
-      number,
-      carried.filter((key) => group.fleet.numberOf(key) !== number),
-    );
-  if (group.wanted.size > 0) logger.info(`keeper: ${group.wanted.size} configurations are wanted`);
-  await group.save();
-  return [...group.wanted.values()];
-}
-
-/** Starts what does not run, in an order in which no first message is lost. */
-async function start(group: Group, asked: readonly Entry[]): Promise<readonly Result[]> {
-  const { wanted, fleet, loners } = group;
-  const entries: Entry[] = [];
-  for (const entry of asked) entries.push(await inPlace(group, entry));
-  for (const entry of entries) wanted.set(keyOf(entry), entry);
-  const shared = [...wanted.values()].filter(({ place }) => place === 'shared').length;
-  for (const entry of entries) if (entry.place === 'shared') fleet.place(entry, shared);
-  await group.save();
-  await fleet.launch();
-  const results: Result[] = [];
-  for (const some of startOrder(entries)) {
-    const ofRank = await Promise.all([
-      fleet.run(some.filter(({ place }) => place === 'shared')),
-      ...some.filter(({ place }) => place === 'own').map(async (entry) => [await loners.start(entry)]),
-    ]);
-    results.push(...ofRank.flat());
-  }
-  for (const { key, did, reason } of results) {
-    if (did === 'failed') group.troubles.set(key, reason);
-    else group.troubles.delete(key);
-  }
-  return results;
-}
-
-/** What runs keeps its place, whatever its configuration says by now: two places would run it twice. */
-async function inPlace({ wanted, fleet, loners }: Group, entry: Entry): Promise<Entry> {
-  const key = keyOf(entry);
-  const known = wanted.get(key);
-  if (known === undefined || known.place === entry.place) return entry;
-  const isShared = known.place === 'shared';
-  if (isShared ? await fleet.carries(key) : loners.runs(known)) return { ...entry, place: known.place };
-  await (isShared ? fleet.end([key]) : loners.stop(known));
-  return entry;
-}
-
-/** Stops, first who starts or posts, then who consumes; the later ones do not wait long for the earlier. */
-async function stop(group: Group, keys: readonly string[]): Promise<readonly Result[]> {
-  const { wanted, fleet, loners } = group;
-  const entries = keys.flatMap((key) => wanted.get(key) ?? []);
-  for (const entry of entries) wanted.delete(keyOf(entry));
-  // Before anything ends: a keeper that comes now must not bring it back.
-  await group.save();
-  const works: Promise<readonly Result[]>[] = [];
-  for (const some of stopOrder(entries)) {
-    const phase = [
-      fleet.end(some.filter(({ place }) => place === 'shared').map(keyOf)),
-      ...some.filter(({ place }) => place === 'own').map(async (entry) => [await loners.stop(entry)]),
-    ];
-    works.push(...phase);
-    await Promise.race([Promise.all(phase), sleep(STAGGER)]);
-  }
-  const results = (await Promise.all(works)).flat();
-  await clear(group, keys);
-  return results;
-}
-
-/** Configurations that have ended by themselves, or by somebody who did not ask us. */
-async function letGo(group: Group, keys: readonly string[]): Promise<void> {
-  for (const key of keys) group.wanted.delete(key);
-  await group.save();
-  await group.fleet.end(keys);
-  await clear(group, keys);
-}
-
-async function clear({ troubles, fleet, wanted, over }: Group, keys: readonly string[]): Promise<void> {
-  for (const key of keys) troubles.delete(key);
-  await fleet.shrink();
-  if (wanted.size === 0) over.abort(new FatalError('nothing is wanted any more'));
-}

@@ -30,8 +30,8 @@ export interface KeptOptions {
   readonly up: (link: Link, fresh: boolean) => void;
   /** It has ended as somebody told it to. */
   readonly gone: () => void;
-  /** It had answered, and has died or hung; it is started again after this. */
-  readonly died?: () => void;
+  /** It had answered, and has died or hung; it is started again after this, as if for the first time when true. */
+  readonly died?: () => boolean;
   /** Milliseconds without an answer after which it counts as hung, and between two questions. */
   readonly hang?: number;
   readonly beat?: number;
@@ -121,7 +121,7 @@ export function keepProcess(options: KeptOptions): KeptProcess {
       become('stopped');
       return options.gone();
     }
-    options.died?.();
+    if (options.died?.() === true) backoff.forget();
     again(silent === '' ? 'its process has died' : silent);
   };
 

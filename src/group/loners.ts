@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { stopOwner } from '../process/reach.js';
@@ -13,7 +14,8 @@ export interface Loners {
   /** Takes over one that runs; false when it does not. */
   readonly adopt: (entry: Entry) => Promise<boolean>;
   readonly runs: (entry: Entry) => boolean;
-  readonly start: (entry: Entry) => Promise<Result>;
+  /** One that is not ready after so many milliseconds is left to come to it by itself. */
+  readonly start: (entry: Entry, patience: number) => Promise<Result>;
   readonly stop: (entry: Entry) => Promise<Result>;
   readonly look: (
     entry: Entry,
@@ -28,6 +30,8 @@ export interface LonersOptions {
 }
 
 const LOOK_LIMIT = 1500;
+/** Milliseconds that each gets at least to come up. */
+const BEGIN_LEAST = 1000;
 /** Milliseconds for the instances that had given up. */
 const START_LIMIT = 30_000;
 
@@ -59,13 +63,16 @@ export function openLoners({ spawns, logger, gone }: LonersOptions): Loners {
       return true;
     },
     runs: (entry) => kept.get(keyOf(entry))?.isUp() === true,
-    start: async (entry) => {
+    start: async (entry, patience) => {
       const key = keyOf(entry);
       const process = processOf(entry);
       if (process.isUp()) return again(process, key);
-      await process.begin();
-      const { reason } = process.status();
-      return process.isUp()
+      await Promise.race([
+        process.begin(),
+        sleep(Math.max(BEGIN_LEAST, patience), undefined, { ref: false }),
+      ]);
+      const { reason, state } = process.status();
+      return process.isUp() || state === 'starting'
         ? { key, did: 'started', reason: '' }
         : { key, did: 'failed', reason: reason === '' ? 'it ended at once' : reason };
     },

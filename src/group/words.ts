@@ -88,6 +88,8 @@ export type GroupCommission =
 
 export interface StartRequest {
   readonly entries: readonly Entry[];
+  /** Milliseconds after which those that do not work yet are left to come to it by themselves. */
+  readonly patience?: number;
 }
 
 export interface StopRequest {

@@ -40,7 +40,7 @@ const unit = async (): Promise<ReadonlyMap<string, string>> => {
   return new Map([...text.matchAll(/^(\w+)=(.*)$/gmu)].map(([, name = '', value = '']) => [name, value]));
 };
 
-it('is ready when all runs, gives signs of life, and says that it stops', async () => {
+it('is ready when all was begun, gives signs of life, and says that it stops', async () => {
   const lines = await unit();
   expect(lines.get('Type')).toBe('notify');
   expect(lines.get('NotifyAccess')).toBe('all');
@@ -55,7 +55,7 @@ it('is ready when all runs, gives signs of life, and says that it stops', async 
     env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '900000' },
   });
   await eventually('it is ready', () => heard.includes('READY=1'));
-  expect(heard).toContain('STATUS=2 of 2 configurations run');
+  expect(heard).toContain('STATUS=2 of 2 configurations were begun');
   expect((await home.run('sr', ['status'])).code).toBe(0);
   await eventually('it is alive', () => (heard.match(/WATCHDOG=1/gu) ?? []).length >= 3);
   expect(heard).not.toContain('STOPPING=1');

@@ -5,7 +5,7 @@ import { LARGEST, assign, carriersFor } from '../../src/group/assign.js';
 function fill(count: number, processors: number): readonly number[] {
   const carried = new Map<number, number>();
   for (let one = 0; one < count; one += 1) {
-    const loads = [...carried].map(([number, size]) => ({ number, carried: size }));
+    const loads = [...carried].map(([number, size]) => ({ number, carried: size, isOpen: true }));
     const number = assign(loads, count, processors);
     carried.set(number, (carried.get(number) ?? 0) + 1);
   }
@@ -29,15 +29,29 @@ describe('configurations are spread', () => {
     expect(
       assign(
         [
-          { number: 1, carried: 4 },
-          { number: 2, carried: 3 },
+          { number: 1, carried: 4, isOpen: true },
+          { number: 2, carried: 3, isOpen: true },
         ],
         8,
         1,
       ),
     ).toBe(2);
-    expect(assign([{ number: 2, carried: 0 }], 1, 8)).toBe(2);
+    expect(assign([{ number: 2, carried: 0, isOpen: true }], 1, 8)).toBe(2);
     // A number that is free again is taken again.
-    expect(assign([{ number: 2, carried: 50 }], 51, 1)).toBe(1);
+    expect(assign([{ number: 2, carried: 50, isOpen: true }], 51, 1)).toBe(1);
+  });
+
+  it('never to one that takes no more, however empty it is', () => {
+    expect(assign([{ number: 1, carried: 1, isOpen: false }], 2, 1)).toBe(2);
+    expect(
+      assign(
+        [
+          { number: 1, carried: 0, isOpen: false },
+          { number: 2, carried: 9, isOpen: true },
+        ],
+        10,
+        1,
+      ),
+    ).toBe(2);
   });
 });

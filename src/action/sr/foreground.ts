@@ -30,11 +30,13 @@ export const foreground: SrRun = async (call) => {
   await prepare(call, usable);
   const logger = await createLogger({ level: 'info', format: 'text', write: terminal.note, base: {} });
   const notifier = openNotifier({ environment: host.environment, logger });
+  let isStopping = false;
   const begin = async (keeper: Keeping): Promise<void> => {
     const results = await keeper.start(usable.map(({ entry }) => entry));
     await tell(call, results, wrong.length);
-    const running = results.filter(({ did }) => did !== 'failed').length;
-    await notifier.ready(`${running} of ${all.length} configurations run`);
+    // Each was begun, whether its broker answers or not: what is missing then comes by itself, and status tells.
+    const begun = results.filter(({ did }) => did === 'started' || did === 'was running').length;
+    if (!isStopping) await notifier.ready(`${begun} of ${all.length} configurations were begun`);
   };
   let beginning: Promise<void> | undefined;
   const isOurs = await keep({
@@ -49,7 +51,10 @@ export const foreground: SrRun = async (call) => {
       beginning = begin(keeper);
       beginning.catch((thrown: unknown) => logger.error(String(thrown)));
     },
-    stopping: () => void notifier.stopping(),
+    stopping: () => {
+      isStopping = true;
+      void notifier.stopping();
+    },
   });
   notifier.end();
   await beginning;

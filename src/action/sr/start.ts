@@ -102,15 +102,17 @@ export async function tell(
 ): Promise<number> {
   const of = (did: Result['did']): readonly Result[] => results.filter((one) => one.did === did);
   const failed = of('failed');
+  const stopped = of('stopped').length;
   if (json) await terminal.write(JSON.stringify(results, undefined, 2));
   else {
     for (const { key, reason } of failed) terminal.note(`sr: ${key}: ${reason}\n`);
     const parts = [
       ...(of('started').length > 0 ? [`${of('started').length} started`] : []),
       ...(of('was running').length > 0 ? [`${of('was running').length} ran already`] : []),
+      ...(stopped > 0 ? [`${stopped} stopped while being started`] : []),
       ...(failed.length + wrong > 0 ? [`${failed.length + wrong} cannot be started`] : []),
     ];
     if (parts.length > 0) await terminal.write(parts.join(', '));
   }
-  return failed.length + wrong > 0 ? 1 : 0;
+  return failed.length + wrong + stopped > 0 ? 1 : 0;
 }

@@ -27,7 +27,9 @@ export const stop: SrRun = async (call) => {
     return 0;
   }
   const results: Result[] = [];
-  if (kept.length > 0) results.push(...((await askKeeperToStop(directory, { keys: kept })) ?? []));
+  // Also what it does not show yet, because it is just about to start it.
+  const meant = [...new Set([...kept, ...named])];
+  if (group !== undefined) results.push(...((await askKeeperToStop(directory, { keys: meant })) ?? []));
   if (isAll && group !== undefined) await untilGone(directory);
   for (const { key, state } of others) {
     const did = await stopOwner(state);
