@@ -30,8 +30,11 @@ export const sanity: SrRun = async (call) => {
   if ((await ownerOf(directory)) === undefined) {
     const entries = await readWanted(wanted);
     if (entries.length === 0) return 0;
-    await terminal.write(`there is no keeper: one is started for ${entries.length} configurations`);
+    const kept = entries.filter(({ leaving }) => leaving === undefined).length;
+    await terminal.write(`there is no keeper: one is started for ${kept} configurations`);
     await launchKeeper(spawns, false);
+    // It ends what the one before was ending, and then itself.
+    if (kept === 0) return 0;
   }
   const asked = askForSanity(directory);
   const code = await healed(call, directory);
