@@ -19,6 +19,7 @@ import { room } from '../stage/room.js';
 import { select } from '../stage/select.js';
 import { unchanged } from '../stage/unchanged.js';
 import { refuseWebNames } from '../stage/web-names.js';
+import { whenFull } from '../stage/when-full.js';
 import type { Transports } from '../transport/transport.js';
 import type { Kit } from './component.js';
 import { quotaOptions } from './quotas.js';
@@ -94,7 +95,7 @@ export function installed<I extends Placed>(
     )
     .to(withinQuota(config, kit))
     .to(protect(kit.rootOf, installOptions(config)))
-    .to(fetch(transports, kit.rootOf, fetchOptions(config)))
+    .to(whenFull(kit.holds, fetch(transports, kit.rootOf, fetchOptions(config))))
     .to(hook('on_part', kit.plugins))
     .to(stillOurs(kit.store.paths, kit.now))
     .to(install(kit.rootOf, installOptions(config)))

@@ -96,19 +96,36 @@ async function expectAllWell(station: Station, program: Running): Promise<void> 
 }
 
 describe('while a subscriber works', () => {
-  it('its disk becomes full, and there is room again', async () => {
+  it('its disk becomes full: the queue waits until there is room again', async () => {
     const station = await arrange();
     mountTree(station, 300);
-    const clock = clockOf(station);
-    const program = await station.daemon([], { env: clock.env });
+    const program = await station.daemon();
     await announceAll(station);
-    await program.line(/(?:full|no space|room).*will be tried again/iu);
+    await program.line(/the queue waits: the disk of \S+ is full: make room/u);
+    await eventually('the disk is full', async () => (await station.files()).length >= 8);
     await expectNoPieces(station);
-    await station.drained();
+    // Nothing is lost, and nothing has been put off.
+    const waiting = numbers.filter((number) => station.codes(pathOf(number)).length === 0);
+    expect(waiting.length).toBeGreaterThan(FILES / 2);
     remount(station, 'size=4m');
-    // A full disk is not asked again within a minute.
-    clock.set(61_000);
+    await program.line(/the queue goes on/u);
     await expectAllWell(station, program);
+    expect(program.stderr()).not.toMatch(/will be tried again/iu);
+    expect(program.stderr().match(/the queue waits/gu)).toHaveLength(1);
+  });
+
+  it('is stopped while its disk is full, and has all of it when it is started again', async () => {
+    const station = await arrange();
+    mountTree(station, 300);
+    const first = await station.daemon();
+    await announceAll(station);
+    await first.line(/the queue waits: the disk of \S+ is full: make room/u);
+    const ended = await first.stop();
+    expect([ended.code, ended.signal]).toEqual([0, null]);
+    expectBalance(ended.stdout + ended.stderr);
+    expect((await station.files()).filter((path) => !wholeTree().has(path))).toEqual([]);
+    remount(station, 'size=4m');
+    await expectAllWell(station, await station.daemon());
   });
 
   it('its file system becomes read-only, and can be written again', async () => {
