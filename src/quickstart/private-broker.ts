@@ -7,7 +7,6 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { Socket } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FatalError } from '../errors.js';
@@ -15,6 +14,7 @@ import { silentLogger } from '../logger.js';
 import type { Logger } from '../logger.js';
 import { markReady, nodePaths, planNode, writeNodeFiles } from './broker-files.js';
 import type { BrokerDefinitions, NodeRecord } from './broker-files.js';
+import { guardAgainstDeath } from './guard.js';
 
 export interface BrokerOptions {
   /** Everything the node owns is below it; given again, the node continues with its ports, users and messages. */
@@ -98,24 +98,16 @@ function endWithUs(pid: number): void {
   });
 }
 
-/**
- * A shell that waits for the end of its input, that is for our death, however it comes, and then ends the node. The
- * exit handler above cannot run when we are killed.
- */
+/** Ends the node when we die; the exit handler above cannot run when we are killed. */
 function guard(pid: number, remove: string): ChildProcess {
   const gently =
     'kill -s TERM -- "-$1"; for i in 1 2 3 4 5 6; do sleep 0.5; kill -s 0 -- "-$1" || exit 0; done; kill -s KILL -- "-$1"';
   const forGood = 'kill -s KILL -- "-$1"; sleep 0.3; rm -rf -- "$2"';
-  const script = `cat >/dev/null; ${remove === '' ? gently : forGood}`;
-  const shell = spawn('/bin/sh', ['-c', script, 'broker-guard', String(pid), remove], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
+  return guardAgainstDeath({
+    name: 'broker-guard',
+    script: remove === '' ? gently : forGood,
+    words: [String(pid), remove],
   });
-  shell.on('error', () => undefined);
-  shell.stdin.on('error', () => undefined);
-  shell.unref();
-  if (shell.stdin instanceof Socket) shell.stdin.unref();
-  return shell;
 }
 
 function environment(directory: string, record: NodeRecord): NodeJS.ProcessEnv {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { guardAgainstDeath } from './guard.js';
 import type { PumpUser } from './pump.js';
 
 export interface ProgramEnd {
@@ -44,6 +45,21 @@ export const homeVariables = (home: string): Readonly<Record<string, string>> =>
 function environment(user: PumpUser): NodeJS.ProcessEnv {
   const ours = Object.entries(process.env).filter(([name]) => !name.startsWith('SR_'));
   return { ...Object.fromEntries(ours), ...homeVariables(user.home) };
+}
+
+/**
+ * Stops all that `sr` keeps for a user, and removes a directory that is not to stay, when this process dies without
+ * having done so.
+ */
+export function stopAtDeath(user: PumpUser, remove: string | undefined): { readonly end: () => void } {
+  const shell = guardAgainstDeath({
+    name: 'pump-guard',
+    // The broker is ended by a guard of its own, which may still be at it.
+    script: '"$1" "$2" stop; test -z "$3" || { sleep 1; rm -rf -- "$3"; }',
+    words: [process.execPath, programPath('sr'), remove ?? ''],
+    environment: environment(user),
+  });
+  return { end: () => shell.kill('SIGKILL') };
 }
 
 async function eachLine(stream: Readable, take: (line: string) => void): Promise<void> {

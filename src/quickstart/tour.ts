@@ -8,7 +8,7 @@ import { configurePump, untilEnded } from './daemons.js';
 import type { Done, PublicTree } from './daemons.js';
 import { writeConfiguration } from './demo-files.js';
 import { startFileServer } from './file-server.js';
-import { runProgram } from './programs.js';
+import { runProgram, stopAtDeath } from './programs.js';
 import type { ProgramEnd } from './programs.js';
 import { startPump } from './pump.js';
 import type { Pump, PumpUser } from './pump.js';
@@ -68,6 +68,7 @@ export async function setStage(folder: WorkingFolder, tree: string, signal: Abor
   const stopServers = (): Promise<unknown> => Promise.all([hers.stop(), shared.stop()]);
   try {
     const pump = await startPump({ directory: folder.path, temporary: folder.temporary, signal });
+    const guard = stopAtDeath(pump.feeder, folder.temporary ? folder.path : undefined);
     return {
       pump,
       tree,
@@ -78,6 +79,7 @@ export async function setStage(folder: WorkingFolder, tree: string, signal: Abor
         // Also after an interruption: they would look for their broker for ever.
         await runProgram(pump.feeder, 'sr', ['stop']);
         await Promise.all([pump.stop(), stopServers()]);
+        guard.end();
       },
     };
   } catch (error) {

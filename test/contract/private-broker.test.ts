@@ -32,6 +32,7 @@ async function buildOwner(build: string): Promise<void> {
     'logger',
     'pump/passwords',
     'quickstart/broker-files',
+    'quickstart/guard',
     'quickstart/private-broker',
   ];
   for (const name of needed) {

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compareTrees, contentOf } from '../../src/quickstart/compare-trees.js';
@@ -27,6 +27,7 @@ interface Run {
 /** Starts the tour with its temporary files in our scratch directory. */
 function begin(words: readonly string[]): {
   readonly interrupt: () => void;
+  readonly kill: () => void;
   /** Closes its standard output. */
   readonly hangUp: () => void;
   readonly said: (text: string) => Promise<void>;
@@ -61,7 +62,13 @@ function begin(words: readonly string[]): {
     said: output,
     complaints: await complaints,
   }));
-  return { interrupt: () => child.kill('SIGINT'), hangUp: () => child.stdout.destroy(), said, end };
+  return {
+    interrupt: () => child.kill('SIGINT'),
+    kill: () => child.kill('SIGKILL'),
+    hangUp: () => child.stdout.destroy(),
+    said,
+    end,
+  };
 }
 
 /** Processes that work in our scratch directory. */
@@ -69,6 +76,23 @@ const leftovers = (): string[] =>
   execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' })
     .split('\n')
     .filter((line) => line.includes(scratch));
+
+/** Ids of the processes that own a state below a directory: the keeper, and those that carry configurations. */
+async function daemonsBelow(directory: string): Promise<readonly number[]> {
+  const names = await readdir(directory, { recursive: true });
+  const owners = names.filter((name) => basename(name) === 'owner.json');
+  const texts = await Promise.all(owners.map((name) => readFile(join(directory, name), 'utf8')));
+  return [...new Set(texts.map((text) => (JSON.parse(text) as { pid: number }).pid))];
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 describe('the tour', () => {
   it('delivers the sample, shows records, and leaves nothing behind', async () => {
@@ -146,6 +170,18 @@ describe('the tour', () => {
     expect((await end).code).toBe(1);
     expect(await readdir(join(scratch, 'temporary files'))).toEqual([]);
     expect(leftovers()).toEqual([]);
+  });
+
+  it('leaves nothing behind when it is killed', async () => {
+    const { kill, said, end } = begin(['--keep']);
+    await said("what the pump's programs have done");
+    const home = join(scratch, 'temporary files');
+    const pids = await daemonsBelow(home);
+    expect(pids.length).toBeGreaterThanOrEqual(2);
+    kill();
+    expect((await end).code).toBe(null);
+    await eventually('nothing runs', () => leftovers().length === 0 && !pids.some(isAlive), 30_000);
+    await eventually('nothing is left', async () => (await readdir(home)).length === 0, 30_000);
   });
 
   it('says what is wrong with what it was asked for', async () => {

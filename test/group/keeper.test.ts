@@ -27,3 +27,18 @@ it('a keeper that comes after one whose last configuration was stopped ends by i
     await rm(directory, { recursive: true, force: true });
   }
 });
+
+it('a keeper whose directory has been removed ends: nobody could reach it any more', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'sr-keeper-'));
+  const isOurs = await keep({
+    directory,
+    wanted: join(directory, 'wanted.json'),
+    mode: 'daemon',
+    fresh: true,
+    processors: 1,
+    spawns: { carrier: never, supervisor: never, keeper: never },
+    logger: silentLogger,
+    ready: () => void rm(directory, { recursive: true, force: true, maxRetries: 5 }),
+  });
+  expect(isOurs).toBe(true);
+});
