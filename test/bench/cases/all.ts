@@ -4,6 +4,7 @@ import { notify, shovel, winnow } from './copying.js';
 import { durability } from './durability.js';
 import { idle } from './idle.js';
 import { postName, postSum } from './post.js';
+import { postBlocks, postBlocksAlone } from './post-blocks.js';
 import { routing } from './routing.js';
 import { start } from './start.js';
 import { subscribeFile } from './subscribe-file.js';
@@ -16,6 +17,8 @@ export const cases: readonly Case[] = [
   subscribeFile,
   postSum,
   postName,
+  postBlocks,
+  postBlocksAlone,
   notify,
   shovel,
   winnow,

@@ -1,9 +1,10 @@
 /** Fetching files of several sizes by HTTP, beside curl. */
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Arena } from '../arena.js';
 import type { Case, Contender, Match } from '../compete.js';
 import { curlAndSums, parallelCurl, rsync, subscriber } from '../copying.js';
+import { hasRoom } from '../room.js';
 import { makeLargeTree, makeTree } from '../trees.js';
 import type { Tree } from '../trees.js';
 
@@ -58,14 +59,7 @@ export const subscribeLarge: Case = {
   runs: 2,
   open: async (arena) => {
     const size = arena.sized(1024) * MIB;
-    const { bavail, bsize } = await statfs(arena.directory);
-    const needed = 9 * size;
-    if (bavail * bsize < needed) {
-      const [wanted, there] = [needed, bavail * bsize].map((bytes) => (bytes / MIB).toFixed(0));
-      const remedy = 'give another --directory, or a smaller --scale';
-      arena.note(`  left out: it needs ${wanted} MiB, ${arena.directory} has ${there}; ${remedy}`);
-      return undefined;
-    }
+    if (!(await hasRoom(arena, 9 * size))) return undefined;
     const make = (root: string): Promise<Tree> => makeLargeTree(join(root), 4, size);
     const { match } = await open(arena, { make, others: [curlAndSums] });
     return { ...match, units: (4 * size) / MIB, unit: 'MiB' };
