@@ -25,12 +25,23 @@ interface Place {
   readonly touches: readonly Touch[];
   /** Told when it has left. */
   readonly waiting: (() => void)[];
+  hasLeft: boolean;
+}
+
+/** The last at one path: one place, or all of one party that have come without another between them. */
+interface Group {
+  readonly party: string | undefined;
+  readonly places: Set<Place>;
+  /** Those before them: whoever comes later to the party waits for them as well. */
+  readonly before: readonly Place[];
 }
 
 const nobody: ReadonlySet<Place> = new Set();
 
 /** Most items have nobody behind them: a promise is made when somebody waits. */
 const leaving = (place: Place): Promise<void> => new Promise((resolve) => place.waiting.push(resolve));
+
+const isOf = (group: Group, { party }: Touch): boolean => party !== undefined && group.party === party;
 
 const isBelow = (path: string, directory: string): boolean =>
   path.length > directory.length &&
@@ -39,39 +50,57 @@ const isBelow = (path: string, directory: string): boolean =>
 
 /** Keeps the items of one process in order. */
 export function createOrder(): Order {
-  const latest = new Map<string, Place>();
+  const latest = new Map<string, Group>();
   const subtrees = new Set<Place>();
 
   const before = (touches: readonly Touch[]): ReadonlySet<Place> => {
     let earlier: Set<Place> | undefined;
     const add = (place: Place): void => {
+      if (place.hasLeft) return;
       earlier ??= new Set();
       earlier.add(place);
     };
-    for (const { path, subtree } of touches) {
+    for (const touch of touches) {
+      const { path, subtree } = touch;
       const same = latest.get(path);
-      if (same !== undefined) add(same);
+      if (same !== undefined) for (const place of isOf(same, touch) ? same.before : same.places) add(place);
       for (const place of subtrees) {
-        if (place.touches.some((touch) => touch.subtree && isBelow(path, touch.path))) add(place);
+        if (place.touches.some((other) => other.subtree && isBelow(path, other.path))) add(place);
       }
       if (!subtree) continue;
-      for (const [other, place] of latest) if (isBelow(other, path)) add(place);
+      for (const [other, { places }] of latest)
+        if (isBelow(other, path)) for (const place of places) add(place);
     }
     return earlier ?? nobody;
+  };
+
+  /** Makes a place the last at a path. */
+  const put = (place: Place, touch: Touch): void => {
+    const same = latest.get(touch.path);
+    if (same !== undefined && isOf(same, touch)) same.places.add(place);
+    else {
+      const before = touch.party === undefined || same === undefined ? [] : [...same.places];
+      latest.set(touch.path, { party: touch.party, places: new Set([place]), before });
+    }
+  };
+  const remove = (place: Place, path: string): void => {
+    const group = latest.get(path);
+    if (group?.places.delete(place) === true && group.places.size === 0) latest.delete(path);
   };
 
   return {
     join: (touches) => {
       const earlier = before(touches);
-      const place: Place = { touches, waiting: [] };
-      for (const { path } of touches) latest.set(path, place);
+      const place: Place = { touches, waiting: [], hasLeft: false };
+      for (const touch of touches) put(place, touch);
       if (touches.some((touch) => touch.subtree)) subtrees.add(place);
       const turn =
         earlier.size === 0 ? undefined : Promise.all([...earlier].map(leaving)).then(() => undefined);
       return {
         turn,
         leave: () => {
-          for (const { path } of touches) if (latest.get(path) === place) latest.delete(path);
+          place.hasLeft = true;
+          for (const { path } of touches) remove(place, path);
           subtrees.delete(place);
           for (const tell of place.waiting) tell();
         },

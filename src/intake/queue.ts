@@ -2,7 +2,9 @@ import type { Consumer, Delivery } from '../broker/broker.js';
 import type { Taken } from '../flow/item.js';
 import type { Touch } from '../flow/order.js';
 import type { Intake } from '../flow/stage.js';
+import { targetRelPath } from '../message/announcement.js';
 import { decode } from '../message/formats.js';
+import { generationOf } from '../message/generation.js';
 import { decodeRelPath, normalisePath } from '../message/rel-path.js';
 import type { Decoded, RawMessage } from '../message/wire.js';
 import type { DueRetry, RetryList } from '../store/store.js';
@@ -33,7 +35,10 @@ export function touchesOf({ message }: Taken): readonly Touch[] {
   if (message.kind !== 'post') return [];
   const { relPath, moved, change } = message.announcement;
   const subtree = change.kind !== 'write';
-  const own = { path: normalisePath(decodeRelPath(relPath)), subtree };
+  // The blocks of one file are worked on together, and nothing else is done to it meanwhile.
+  const party = generationOf(message.announcement)?.key;
+  const whole = party === undefined ? relPath : targetRelPath(message.announcement);
+  const own = { path: normalisePath(decodeRelPath(whole)), subtree, party };
   if (moved === undefined) return [own];
   const others = [moved.from, moved.to].filter((path) => path !== undefined);
   return [own, ...others.map((path) => ({ path: normalisePath(path), subtree }))];

@@ -54,6 +54,11 @@ export const table = {
   retryCount: 0x4e,
   /** Bytes that a source keeps. */
   usage: 0x51,
+  /** Files that come in blocks: what is known of each, of its blocks, which are in hand, and what was given up. */
+  assembly: 0x41,
+  assemblyBlock: 0x62,
+  assemblyMark: 0x6d,
+  assemblyWaste: 0x77,
 } as const;
 
 export const nothing = Buffer.alloc(0);

@@ -2,11 +2,14 @@ import { keyOf, namedKey, nameOf, numberKey, numberValue, readNumber, table, typ
 import type { Journal } from './journal.js';
 import { knownInFull, type MayHave, mayHaveOf, unknown } from './may-have.js';
 
-/** The newest instant at which each path was announced, of what was taken in hand lately. */
+/**
+ * The newest instant at which each path was announced, of what was taken in hand lately. A party, by its hash, is what the
+ * blocks of one file have in common: none of them is too old because of another.
+ */
 export interface NewestInstants {
-  readonly hasNewer: (path: Buffer, instant: number) => boolean;
+  readonly hasNewer: (path: Buffer, instant: number, party?: Buffer) => boolean;
   /** Of a path that has no newer one. @throws FatalError when the store cannot be written any more. */
-  readonly write: (path: Buffer, instant: number) => void;
+  readonly write: (path: Buffer, instant: number, party?: Buffer) => void;
   /** Resolves when what was written in this turn, and all else in the journal, would be found again. */
   readonly written: () => Promise<void> | undefined;
   readonly expire: () => Promise<void>;
@@ -22,15 +25,35 @@ const together = { count: 1000, time: 1000 };
 /** So many wait for the engine at most, in memory: more come only when it has taken some. */
 const most = 50_000;
 
-/** The line of the journal that tells an instant. */
-const lineOf = (name: string, instant: number): string =>
-  `=${namedKey(name).toString('base64url')} ${instant}`;
-
-function readLine(line: string): { readonly name: string; readonly instant: number } | undefined {
-  const [, hash, instant] = /^=([\w-]{22}) ([\d.e+-]+)$/.exec(line) ?? [];
-  if (hash === undefined || !Number.isFinite(Number(instant))) return undefined;
-  return { name: nameOf(Buffer.from(hash, 'base64url')), instant: Number(instant) };
+/** A time, and the name of the party that it belongs to; empty for none. */
+interface Newest {
+  readonly instant: number;
+  readonly party: string;
 }
+
+const never: Newest = { instant: -Infinity, party: '' };
+
+const inText = (name: string): string => namedKey(name).toString('base64url');
+const fromText = (text: string): string => nameOf(Buffer.from(text, 'base64url'));
+
+/** The line of the journal that tells an instant. */
+const lineOf = (name: string, { instant, party }: Newest): string =>
+  `=${inText(name)} ${instant}${party === '' ? '' : ` ${inText(party)}`}`;
+
+function readLine(line: string): { readonly name: string; readonly newest: Newest } | undefined {
+  const [, hash, time, party] = /^=([\w-]{22}) ([\d.e+-]+)(?: ([\w-]{22}))?$/.exec(line) ?? [];
+  const instant = Number(time);
+  if (hash === undefined || !Number.isFinite(instant)) return undefined;
+  return { name: fromText(hash), newest: { instant, party: party === undefined ? '' : fromText(party) } };
+}
+
+function readValue(value: Buffer | undefined): Newest {
+  const instant = readNumber(value);
+  if (value === undefined || instant === undefined) return never;
+  return { instant, party: nameOf(value.subarray(8)) };
+}
+
+const later = (one: Newest, other: Newest): Newest => (other.instant > one.instant ? other : one);
 
 /** The engine's part: kept by the hour of writing, so that expiry drops whole hours. */
 async function byHour(engine: Engine, now: () => number) {
@@ -49,18 +72,19 @@ async function byHour(engine: Engine, now: () => number) {
     written.set(when, made);
     return made;
   };
-  const ofHour = (path: Buffer, when: number): number =>
-    writtenIn(when).mayHave(path) ? (readNumber(engine.get(at(path, when))) ?? -Infinity) : -Infinity;
+  const ofHour = (path: Buffer, when: number): Newest =>
+    writtenIn(when).mayHave(path) ? readValue(engine.get(at(path, when))) : never;
 
   return {
     thisHour,
-    of: (path: Buffer): number => {
+    of: (path: Buffer): Newest => {
       const when = thisHour();
-      return Math.max(ofHour(path, when), ofHour(path, when - 1));
+      return later(ofHour(path, when), ofHour(path, when - 1));
     },
-    put: (path: Buffer, instant: number, when: number): void => {
+    put: (path: Buffer, { instant, party }: Newest, when: number): void => {
       writtenIn(when).note(path);
-      engine.put(at(path, when), numberValue(instant));
+      const time = numberValue(instant);
+      engine.put(at(path, when), party === '' ? time : Buffer.concat([time, namedKey(party)]));
     },
     expire: async (): Promise<void> => {
       const before = thisHour() - 1;
@@ -82,16 +106,16 @@ export async function newestInstants(
 ): Promise<NewestInstants> {
   const old = await byHour(engine, now);
   /** By name of the path's hash: not in the engine yet. */
-  let fresh = new Map<string, number>();
+  let fresh = new Map<string, Newest>();
   /** The hour in which they were written. */
   let hourOf = old.thisHour();
   /** On their way into the engine, which answers for them already. */
-  let moving: ReadonlyMap<string, number> = new Map();
+  let moving: ReadonlyMap<string, Newest> = new Map();
   let moved: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   journal.keep(function* () {
-    for (const [name, instant] of moving) yield lineOf(name, instant);
-    for (const [name, instant] of fresh) yield lineOf(name, instant);
+    for (const [name, one] of moving) yield lineOf(name, one);
+    for (const [name, one] of fresh) yield lineOf(name, one);
   });
 
   /** One at a time; rejects when the engine cannot be written. */
@@ -101,7 +125,7 @@ export async function newestInstants(
     moved ??= (async () => {
       moving = fresh;
       fresh = new Map();
-      for (const [name, instant] of moving) old.put(namedKey(name), instant, hourOf);
+      for (const [name, one] of moving) old.put(namedKey(name), one, hourOf);
       try {
         await engine.written();
         moving = new Map();
@@ -116,32 +140,39 @@ export async function newestInstants(
     if (fresh.size >= together.count && moved === undefined) move().catch(() => undefined);
     else timer ??= setTimeout(() => void move().catch(() => undefined), together.time).unref();
   };
-  const set = (name: string, instant: number): void => {
+  const set = (name: string, newest: Newest): void => {
     const when = old.thisHour();
     if (when !== hourOf && fresh.size > 0) move().catch(() => undefined);
     hourOf = when;
-    fresh.set(name, instant);
+    fresh.set(name, newest);
     moveSoon();
   };
 
   for (const line of journal.found) {
     const read = readLine(line);
-    if (read !== undefined) set(read.name, Math.max(read.instant, fresh.get(read.name) ?? -Infinity));
+    if (read !== undefined) set(read.name, later(read.newest, fresh.get(read.name) ?? never));
   }
 
-  const freshOf = (name: string): number | undefined =>
+  const freshOf = (name: string): Newest | undefined =>
     old.thisHour() - hourOf > 1 ? undefined : fresh.get(name);
+  const newestOf = (path: Buffer): Newest => freshOf(nameOf(path)) ?? old.of(path);
   const moveAll = async (): Promise<void> => {
     await moved;
     if (fresh.size > 0) await move();
   };
   return {
-    hasNewer: (path, instant) => (freshOf(nameOf(path)) ?? old.of(path)) > instant,
-    write: (path, instant) => {
+    hasNewer: (path, instant, party) => {
+      const newest = newestOf(path);
+      return newest.instant > instant && (party === undefined || newest.party !== nameOf(party));
+    },
+    write: (path, instant, party) => {
       engine.failed.throwIfAborted();
       const name = nameOf(path);
-      journal.add(lineOf(name, instant));
-      set(name, instant);
+      const own: Newest = { instant, party: party === undefined ? '' : nameOf(party) };
+      // Of one party it may be older, and then only says that the newest is still of use.
+      const newest = party === undefined ? own : later(own, newestOf(path));
+      journal.add(lineOf(name, newest));
+      set(name, newest);
     },
     written: () => (fresh.size > most ? move().then(journal.written) : journal.written()),
     expire: async () => {

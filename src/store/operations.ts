@@ -1,6 +1,6 @@
 import { PermanentError } from '../errors.js';
 import { isRecord } from './json-record.js';
-import type { Retry, RetryIdentity, ReviewRequest, Store } from './store.js';
+import type { BlockClaim, Retry, RetryIdentity, ReviewRequest, Store } from './store.js';
 
 /** What a client may ask of a store over the socket, by name. */
 export type Operation = (store: Store, args: readonly unknown[], signal: AbortSignal) => Promise<unknown>;
@@ -49,6 +49,7 @@ function retry(value: unknown): Omit<Retry, 'id'> {
     ...identity(value),
     contentType: optionalText(value['contentType']),
     paths: texts(value['paths']),
+    party: optionalText(value['party']),
     instant: number(value['instant']),
     firstFailure: number(value['firstFailure']),
     tries: number(value['tries']),
@@ -77,6 +78,24 @@ function reviewRequest(value: unknown): ReviewRequest {
   };
 }
 
+function block(value: unknown): BlockClaim {
+  if (!isRecord(value)) throw refused('block');
+  const growing = value['growing'];
+  if (growing !== undefined && growing !== 'on' && growing !== 'ended') throw refused('block');
+  return {
+    path: text(value['path']),
+    generation: text(value['generation']),
+    number: number(value['number']),
+    count: number(value['count']),
+    blockSize: number(value['blockSize']),
+    size: number(value['size']),
+    sum: text(value['sum']),
+    instant: number(value['instant']),
+    leftover: text(value['leftover']),
+    growing,
+  };
+}
+
 export const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
   ['claim', async ({ seen }, [key, ttl], signal) => seen.claim(text(key), number(ttl), signal)],
   ['commit', async ({ seen }, [key, ttl, path]) => seen.commit(text(key), number(ttl), optionalText(path))],
@@ -85,11 +104,26 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ['count', async ({ seen }) => seen.count()],
   [
     'enter',
-    async ({ paths }, [list, instant, leftover], signal) =>
-      paths.enter(texts(list), number(instant), optionalText(leftover), signal),
+    async ({ paths }, [list, instant, leftover, party], signal) =>
+      paths.enter(texts(list), number(instant), optionalText(leftover), signal, optionalText(party)),
   ],
   ['confirm', async ({ paths }, [list]) => paths.confirm(texts(list))],
   ['leave', async ({ paths }, [list]) => paths.leave(texts(list))],
+  ['blockBegin', async ({ assemblies }, [claim], signal) => assemblies.begin(block(claim), signal)],
+  [
+    'blockPlaced',
+    async ({ assemblies }, [path, generation, n]) =>
+      assemblies.placed(text(path), text(generation), number(n)),
+  ],
+  [
+    'blockLeave',
+    async ({ assemblies }, [path, generation, n]) =>
+      assemblies.leave(text(path), text(generation), number(n)),
+  ],
+  [
+    'fileFinished',
+    async ({ assemblies }, [path, generation]) => assemblies.finished(text(path), text(generation)),
+  ],
   ['add', async ({ retries }, [added, notBefore]) => retries.add(retry(added), number(notBefore))],
   ['ended', async ({ retries }, [message]) => retries.ended(identity(message))],
   ['take', async ({ retries }, [limit]) => retries.take(number(limit))],

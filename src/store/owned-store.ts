@@ -1,5 +1,6 @@
 import { FatalError, messageOf } from '../errors.js';
 import { silentLogger, type Logger } from '../logger.js';
+import { openAssemblies } from './assembly.js';
 import { openBandwidth } from './bandwidth.js';
 import type { Client } from './client.js';
 import { table, type Engine } from './engine.js';
@@ -84,7 +85,7 @@ function expiring(expire: () => Promise<void>, logger: Logger): () => Promise<vo
 
 /** The store, which refuses everything but its end once `check` answers why. */
 function guarded(
-  { seen, paths, retries, bandwidth, usage, close }: Store,
+  { seen, paths, assemblies, retries, bandwidth, usage, close }: Store,
   check: () => FatalError | undefined,
 ): Store {
   const checked =
@@ -102,6 +103,12 @@ function guarded(
       count: checked(seen.count),
     },
     paths: { enter: checked(paths.enter), confirm: checked(paths.confirm), leave: checked(paths.leave) },
+    assemblies: {
+      begin: checked(assemblies.begin),
+      placed: checked(assemblies.placed),
+      finished: checked(assemblies.finished),
+      leave: checked(assemblies.leave),
+    },
     retries: {
       add: checked(retries.add),
       ended: checked(retries.ended),
@@ -133,6 +140,7 @@ export async function openOwnedStore(
   const logger = options.logger ?? silentLogger;
   const now = options.now ?? Date.now;
   const retryTtl = options.retryTtl ?? twoDays;
+  const abandon = careful(options, logger);
   const seen = await openSeen(engine, now);
   const newest = await newestInstants(engine, now, journal);
   const waitingPaths = await learningOf(engine, Buffer.from([table.retryOfPath]));
@@ -144,11 +152,13 @@ export async function openOwnedStore(
     newest,
     waitingPaths,
   });
+  const assemblies = await openAssemblies({ engine, now, abandon, ttl: retryTtl > 0 ? retryTtl : twoDays });
   const paths = await openPaths({
     engine,
     now,
-    abandon: careful(options, logger),
+    abandon,
     newest,
+    assemblies,
     retries,
     leftovers: leftoversIn(journal),
   });
@@ -157,6 +167,7 @@ export async function openOwnedStore(
   const expire = async (): Promise<void> => {
     await seen.expire();
     await newest.expire();
+    await assemblies.expire();
   };
   const stopExpiring = expiring(expire, logger);
   const failed = AbortSignal.any([engine.failed, journal.failed]);
@@ -167,6 +178,8 @@ export async function openOwnedStore(
     retries.leave(client);
     bandwidth.leave(client, reason);
     usage.leave(client);
+    // Its blocks before the path that they belong to.
+    assemblies.leave(client, reason);
     await paths.leave(client, reason);
     seen.leave(client, reason);
     await engine.written();
@@ -183,6 +196,7 @@ export async function openOwnedStore(
     const store = {
       seen: seen.of(client),
       paths: paths.of(client),
+      assemblies: assemblies.of(client),
       retries: retries.of(client),
       bandwidth: bandwidth.of(client),
       usage: usage.of(client),
@@ -197,7 +211,7 @@ export async function openOwnedStore(
     await stopExpiring();
     const ends = [
       ...(await Promise.allSettled([...leaving].map((leaveOne) => leaveOne()))),
-      ...(await Promise.allSettled([newest.close()])),
+      ...(await Promise.allSettled([assemblies.close(), newest.close()])),
     ];
     journal.close();
     ends.push(...(await Promise.allSettled([engine.close()])));

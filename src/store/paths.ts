@@ -1,4 +1,5 @@
 import { RetryableError } from '../errors.js';
+import type { OwnedAssemblies } from './assembly.js';
 import type { Client, Waiter } from './client.js';
 import { waiterOf } from './client.js';
 import { clipped, hashOf, type Engine } from './engine.js';
@@ -15,8 +16,15 @@ export interface OwnedPaths {
 
 /** What the paths ask of the retry list: they are told apart by hash. */
 export interface WaitingRetries {
-  /** Marks older ones of the paths; answers true, and marks none, when a newer one waits. */
-  readonly supersede: (paths: readonly Buffer[], instant: number) => false | Promise<boolean>;
+  /**
+   * Marks older ones of the paths; answers true, and marks none, when a newer one waits. Those of the same party, told
+   * by its hash, are left alone.
+   */
+  readonly supersede: (
+    paths: readonly Buffer[],
+    instant: number,
+    party: Buffer | undefined,
+  ) => false | Promise<boolean>;
 }
 
 export interface PathsParts {
@@ -27,6 +35,13 @@ export interface PathsParts {
   readonly newest: NewestInstants;
   readonly leftovers: Leftovers;
   readonly retries: WaitingRetries;
+  /** Files in blocks: what they are part of is the party of those who work on them. */
+  readonly assemblies: Pick<OwnedAssemblies, 'isOvertaken' | 'giveUp'>;
+}
+
+interface Party {
+  readonly name: string;
+  readonly hash: Buffer;
 }
 
 interface Hold {
@@ -35,6 +50,9 @@ interface Hold {
   /** Of the announced path. */
   readonly hash: Buffer;
   readonly instant: number;
+  readonly party: Party | undefined;
+  /** It has been let in. */
+  isIn: boolean;
   /** Its turn, while it waits for it. */
   turn: Waiter<undefined> | undefined;
   /** Number and text of what would be left behind, once it is noted. */
@@ -45,13 +63,33 @@ interface Hold {
   ended: Error | undefined;
 }
 
+const areTogether = (one: Hold, other: Hold): boolean =>
+  one === other || (one.party !== undefined && one.party.name === other.party?.name);
+
 /**
  * Holds wait in one line per path. A hold joins the lines of all its paths in one turn, so any two holds stand in
- * the same order in every line they share, and it has its turn when it is first in all: nobody can wait in a circle.
+ * the same order in every line they share, and it has its turn when only its own party is before it, in all of them:
+ * nobody can wait in a circle.
  */
 function lines() {
   const byPath = new Map<string, Hold[]>();
-  const isFirst = (hold: Hold): boolean => hold.paths.every((path) => byPath.get(path)?.[0] === hold);
+  const hasTurnIn = (hold: Hold, line: readonly Hold[]): boolean => {
+    for (const one of line) {
+      if (one === hold) return true;
+      if (!areTogether(one, hold)) return false;
+    }
+    return false;
+  };
+  const hasTurn = (hold: Hold): boolean =>
+    hold.paths.every((path) => hasTurnIn(hold, byPath.get(path) ?? []));
+  /** Those whose turn it may be in a line: the first, and its party up to somebody else. */
+  const headOf = (line: readonly Hold[]): readonly Hold[] => {
+    const end = line.findIndex((one) => !areTogether(one, line[0] ?? one));
+    return end < 0 ? line : line.slice(0, end);
+  };
+  const isHeld = (hold: Hold, client: Client): boolean => hold.client === client && hold.isIn;
+  const heldBy = (client: Client, path: string): Hold | undefined =>
+    byPath.get(path)?.find((hold) => isHeld(hold, client));
   return {
     /** Answers whether it has its turn at once. */
     join: (hold: Hold): boolean => {
@@ -60,7 +98,7 @@ function lines() {
         if (line === undefined) byPath.set(path, [hold]);
         else line.push(hold);
       }
-      return isFirst(hold);
+      return hasTurn(hold);
     },
     quit: (hold: Hold): void => {
       const next = new Set<Hold>();
@@ -69,13 +107,22 @@ function lines() {
         const at = line?.indexOf(hold) ?? -1;
         if (line === undefined || at < 0) continue;
         line.splice(at, 1);
-        if (line[0] === undefined) byPath.delete(path);
-        else next.add(line[0]);
+        if (line.length === 0) byPath.delete(path);
+        else for (const one of headOf(line)) if (!one.isIn) next.add(one);
       }
-      for (const one of next) if (isFirst(one)) one.turn?.answer.resolve(undefined);
+      for (const one of next) if (hasTurn(one)) one.turn?.answer.resolve(undefined);
     },
-    firstOf: (path: string): Hold | undefined => byPath.get(path)?.[0],
-    isFirst,
+    heldBy,
+    /** What a client has entered with these paths. */
+    enteredWith: (client: Client, paths: readonly string[]): ReadonlySet<Hold> => {
+      const line = byPath.get(paths[0] ?? '') ?? [];
+      const hasSame = (hold: Hold): boolean =>
+        hold.paths.length === paths.length && hold.paths.every((path, index) => path === paths[index]);
+      // Of a party, others of the same client may have some of them, too.
+      const exact = line.find((hold) => isHeld(hold, client) && hasSame(hold));
+      const found = exact === undefined ? paths.map((path) => heldBy(client, path)) : [exact];
+      return new Set(found.filter((hold) => hold !== undefined));
+    },
     ofClient: (client: Client): ReadonlySet<Hold> =>
       new Set([...byPath.values()].flat().filter((hold) => hold.client === client)),
   };
@@ -92,7 +139,7 @@ function checkAlive({ ended }: Hold): void {
  * any more, and that is all.
  */
 export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
-  const { engine, now, abandon, newest, retries, leftovers } = parts;
+  const { engine, now, abandon, newest, retries, leftovers, assemblies } = parts;
   const waiting = lines();
   for (const text of leftovers.found) await abandon(text);
   if (leftovers.found.length > 0) leftovers.clear();
@@ -104,18 +151,24 @@ export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
   };
 
   /** The instant speaks of the first path alone; the others are only held. */
-  const isOld = ({ hash, instant }: Hold): boolean => newest.hasNewer(hash, instant);
+  const isOld = ({ hash, instant, party }: Hold): boolean =>
+    newest.hasNewer(hash, instant, party?.hash) || assemblies.isOvertaken(hash, instant, party?.name);
 
   /** It is the turn of this hold: let it in, unless it is too old. */
   const letIn = async (hold: Hold, leftover: string | undefined): Promise<Entry> => {
-    const superseded = retries.supersede([hold.hash], hold.instant);
+    const superseded = retries.supersede([hold.hash], hold.instant, hold.party?.hash);
     if (superseded !== false) {
       if (await superseded) return 'superseded';
       hold.saved = engine.written();
       hold.saved.catch(() => undefined);
       checkAlive(hold);
     }
-    newest.write(hold.hash, hold.instant);
+    const givenUp = assemblies.giveUp(hold.hash, hold.party?.name);
+    if (givenUp !== undefined) {
+      await givenUp;
+      checkAlive(hold);
+    }
+    newest.write(hold.hash, hold.instant, hold.party?.hash);
     if (leftover !== undefined) hold.leftover = { id: leftovers.note(leftover), text: leftover };
     await newest.written();
     checkAlive(hold);
@@ -128,13 +181,15 @@ export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
   };
 
   const of = (client: Client): Paths => ({
-    enter: async (paths, instant, leftover, signal) => {
+    enter: async (paths, instant, leftover, signal, party) => {
       signal?.throwIfAborted();
       const hold: Hold = {
         client,
         paths: paths.length === 1 ? paths : [...new Set(paths)],
         hash: hashOf(paths[0] ?? ''),
         instant: clipped(instant, now()),
+        party: party === undefined ? undefined : { name: party, hash: hashOf(party) },
+        isIn: false,
         turn: undefined,
         leftover: undefined,
         saved: undefined,
@@ -147,6 +202,7 @@ export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
         const entry = hold.turn !== undefined && isOld(hold) ? 'superseded' : await letIn(hold, leftover);
         signal?.throwIfAborted();
         if (entry === 'superseded') end(hold);
+        else hold.isIn = true;
         return entry;
       } catch (error) {
         // One whose client is gone ends when its leftover is cleared away.
@@ -156,17 +212,13 @@ export async function openPaths(parts: PathsParts): Promise<OwnedPaths> {
     },
     confirm: async (paths) => {
       for (const path of paths) {
-        const hold = waiting.firstOf(path);
-        if (hold?.client !== client || !waiting.isFirst(hold)) {
+        if (waiting.heldBy(client, path) === undefined) {
           throw new RetryableError(`${path} is not ours any more: somebody else works on it`);
         }
       }
     },
     leave: async (paths) => {
-      // All of them before the first is ended: whoever comes next in one of its lines is not meant.
-      const meant = new Set(paths.map(waiting.firstOf).filter((hold) => hold?.client === client));
-      for (const hold of meant) {
-        if (hold === undefined || !waiting.isFirst(hold)) continue;
+      for (const hold of waiting.enteredWith(client, paths)) {
         end(hold);
         if (hold.saved !== undefined) await hold.saved;
       }

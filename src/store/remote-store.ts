@@ -2,7 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FatalError } from '../errors.js';
 import { reachOwner } from './ask.js';
 import type { Link } from './link.js';
-import type { Claim, DueRetry, Entry, RetrySize, ReviewedRetry, ReviewPage, Store } from './store.js';
+import type {
+  Assemblies,
+  BlockAnswer,
+  Claim,
+  DueRetry,
+  Entry,
+  Progress,
+  RetrySize,
+  ReviewedRetry,
+  ReviewPage,
+  Store,
+} from './store.js';
 import type { Taken } from './usage.js';
 
 /** The store of another process. */
@@ -25,7 +36,30 @@ const withAbsent = (retry: DueRetry): DueRetry => ({
   ...retry,
   contentType: retry.contentType,
   dropped: retry.dropped,
+  party: retry.party,
 });
+
+function assembliesOver(link: Link): Assemblies {
+  const leave: Assemblies['leave'] = async (path, generation, number) => {
+    await link.request('blockLeave', [path, generation, number]);
+  };
+  return {
+    begin: async (block, signal) => {
+      const undo = (answer: unknown): void => {
+        const { kind } = answer as BlockAnswer;
+        if (kind !== 'missing' && kind !== 'present') return;
+        void leave(block.path, block.generation, block.number).catch(() => undefined);
+      };
+      return (await link.request('blockBegin', [block], { signal, undo })) as BlockAnswer;
+    },
+    placed: async (path, generation, number) =>
+      (await link.request('blockPlaced', [path, generation, number])) as Progress,
+    finished: async (path, generation) => {
+      await link.request('fileFinished', [path, generation]);
+    },
+    leave,
+  };
+}
 
 async function awaitOwner(directory: string, wait: number): Promise<Link> {
   const deadline = Date.now() + wait;
@@ -72,15 +106,16 @@ export async function connectStore(directory: string, options: ConnectOptions = 
       count: async () => (await link.request('count', [])) as number,
     },
     paths: {
-      enter: async (paths, instant, leftover, signal) => {
+      enter: async (paths, instant, leftover, signal, party) => {
         const undo = (answer: unknown): void => {
           if (answer === 'entered') void tell('leave', paths).catch(() => undefined);
         };
-        return (await link.request('enter', [paths, instant, leftover], { signal, undo })) as Entry;
+        return (await link.request('enter', [paths, instant, leftover, party], { signal, undo })) as Entry;
       },
       confirm: async (paths) => tell('confirm', paths),
       leave: async (paths) => tell('leave', paths),
     },
+    assemblies: assembliesOver(link),
     retries: {
       add: async (retry, notBefore) => tell('add', retry, notBefore),
       ended: async (message) => tell('ended', message),

@@ -51,6 +51,9 @@ const answerBytes = 8 * 1024 * 1024;
 const textOf = (id: Buffer): string => id.toString('hex');
 const bytesOf = (id: string): Buffer => Buffer.from(id, 'hex');
 
+const partyOf = (message: Pick<Retry, 'party'> | undefined): Buffer | undefined =>
+  message?.party === undefined ? undefined : hashOf(message.party);
+
 /** How many there are, and the last id given: written with every change, so it costs one entry of a batch. */
 function tally(engine: Engine) {
   const key = Buffer.from([table.retryCount]);
@@ -114,7 +117,7 @@ export function openRetries(parts: RetryParts): OwnedRetries {
     const state = keyOf(table.retryState, id);
     if (engine.get(state) !== undefined) engine.remove(state);
     if (message !== undefined) engine.remove(keyOf(table.retryTwin, messageHash(message)));
-    for (const path of message?.paths ?? []) byPath.remove(hashOf(path), id);
+    for (const path of message?.paths ?? []) byPath.remove(hashOf(path), id, partyOf(message));
     total.less();
   };
 
@@ -198,12 +201,13 @@ export function openRetries(parts: RetryParts): OwnedRetries {
     const id = total.next();
     const instant = clipped(message.instant, now());
     const paths = [...new Set(message.paths)].map(hashOf);
-    const ended = paths.some((path) => newest.hasNewer(path, instant)) ? '' : undefined;
+    const party = partyOf(message);
+    const ended = paths.some((path) => newest.hasNewer(path, instant, party)) ? '' : undefined;
     const state = { due: dueOf(notBefore, firstFailure), tries, firstFailure, reason, ended };
     entries.put(keyOf(table.retry, id), encodeEntry({ message: { ...message, instant }, state }));
     engine.put(keyOf(table.retryTwin, hash), id);
     places.put(state.due, id);
-    if (ended === undefined) for (const path of paths) byPath.put(path, id, instant);
+    if (ended === undefined) for (const path of paths) byPath.put(path, id, instant, party);
   };
 
   const of = (client: Client): RetryList => ({

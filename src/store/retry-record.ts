@@ -58,7 +58,7 @@ export function decodeEntry(bytes: Buffer | undefined, later: Buffer | undefined
   const state = later === undefined ? first : parsed(later);
   if (!isState(state)) return undefined;
   return {
-    message: { ...message, contentType: message.contentType },
+    message: { ...message, contentType: message.contentType, party: message.party },
     state: { ...state, ended: state.ended },
   };
 }

@@ -156,6 +156,8 @@ export interface Retry {
   readonly contentType: string | undefined;
   /** Target paths, so that a newer event can supersede it; may be empty. */
   readonly paths: readonly string[];
+  /** Of a block: what it has in common with the other blocks of its file, none of which supersedes it. */
+  readonly party?: string | undefined;
   /** Time of the announcement in milliseconds since 1970; one in the future is stored as the time of adding. */
   readonly instant: number;
   /** Milliseconds since 1970. */
@@ -260,6 +262,7 @@ export interface RetryList {
 export interface Store {
   readonly seen: Seen;
   readonly paths: Paths;
+  readonly assemblies: Assemblies;
   readonly retries: RetryList;
   readonly bandwidth: Bandwidth;
   readonly usage: Usage;

@@ -53,9 +53,10 @@ async function slowly<T>(name: string, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-function traced({ seen, paths, retries, bandwidth, usage, close }: Store): Store {
+function traced({ seen, paths, assemblies, retries, bandwidth, usage, close }: Store): Store {
   return {
     close,
+    assemblies,
     bandwidth,
     usage,
     seen: {

@@ -2,69 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createMemoryStore } from '../../src/store/memory-store.js';
-import { openLevelStore } from '../../src/store/level-store.js';
-import type { OwnedStore } from '../../src/store/owned-store.js';
-import { connectStore } from '../../src/store/remote-store.js';
 import type { Retry, Store } from '../../src/store/store.js';
 import { compiled, type Compiled } from '../store/compiled.js';
+import { isWaiting, retryTtl, type Subject, subjects } from './store-subjects.js';
 
-/** A store under test: clients join it, its clock can be moved, and it tells what was abandoned. */
-interface Subject {
-  readonly join: () => Promise<Store>;
-  readonly advance: (ms: number) => Promise<void>;
-  readonly abandoned: () => Promise<readonly string[]>;
-  readonly close: () => Promise<void>;
-}
-
-const retryTtl = 3_600_000;
-const day = 86_400_000;
 let programs: Compiled;
 let directory: string;
-
-async function subjectOf(
-  open: (options: object) => Promise<OwnedStore | undefined>,
-  abandoned: string[] = [],
-): Promise<Subject> {
-  let offset = 0;
-  const owned = await open({
-    now: () => Date.now() + offset,
-    retryTtl,
-    abandoned: async (leftover: string) => void abandoned.push(leftover),
-  });
-  if (owned === undefined) throw new Error('locked');
-  return {
-    join: async () => owned.join('a client'),
-    advance: async (ms) => {
-      offset += ms;
-      await owned.expire();
-    },
-    abandoned: async () => abandoned,
-    close: async () => owned.close(),
-  };
-}
-
-async function socketSubject(): Promise<Subject> {
-  const owner = programs.start('own', directory, String(retryTtl));
-  await owner.line('owner');
-  const control = await connectStore(directory);
-  return {
-    join: async () => connectStore(directory),
-    advance: async (ms) => void (await control.ask('advance', ms)),
-    abandoned: async () => (await control.ask('abandoned', null)) as readonly string[],
-    close: async () => {
-      await control.close();
-      await owner.kill();
-    },
-  };
-}
-
-const subjects: Readonly<Record<string, () => Promise<Subject>>> = {
-  'in memory': () => subjectOf(createMemoryStore),
-  'on LevelDB': () => subjectOf((options) => openLevelStore(directory, options)),
-  'on LevelDB, flushed': () => subjectOf((options) => openLevelStore(directory, { ...options, flush: true })),
-  'behind the socket of another process': socketSubject,
-};
+const day = 86_400_000;
 
 const retryOf = (name: string, change: Partial<Retry> = {}): Omit<Retry, 'id'> => ({
   exchange: 'xpublic',
@@ -79,16 +23,6 @@ const retryOf = (name: string, change: Partial<Retry> = {}): Omit<Retry, 'id'> =
   reason: 'refused',
   ...change,
 });
-
-/** Whether a promise is settled by what has happened so far: an answer to a later question has arrived. */
-async function isWaiting(promise: Promise<unknown>, store: Store): Promise<boolean> {
-  let settled = false;
-  const settle = (): void => void (settled = true);
-  promise.then(settle, settle);
-  await store.retries.size();
-  await new Promise((resolve) => setImmediate(resolve));
-  return !settled;
-}
 
 beforeAll(async () => {
   programs = await compiled();
@@ -107,7 +41,7 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
   beforeEach(async () => {
     const open = subjects[kind];
     if (open === undefined) throw new Error(kind);
-    subject = await open();
+    subject = await open({ directory, programs });
     store = await subject.join();
     other = await subject.join();
   });
@@ -369,6 +303,71 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
       await store.paths.leave(['/a']);
       expect(await store.paths.enter(['/a'], 1000)).toBe('entered');
     });
+
+    it('lets the blocks of one file have its path together, and nobody else', async () => {
+      const block = async (client: Store, instant: number) =>
+        client.paths.enter(['/a'], instant, undefined, undefined, 'one');
+      expect(await block(store, 1002)).toBe('entered');
+      expect(await block(store, 1001)).toBe('entered');
+      expect(await block(other, 1000)).toBe('entered');
+      const whole = other.paths.enter(['/a'], 1003);
+      expect(await isWaiting(whole, other)).toBe(true);
+      // Not before what came between, or that would never have its turn.
+      const late = block(store, 1004);
+      expect(await isWaiting(late, store)).toBe(true);
+      await store.paths.leave(['/a']);
+      await store.paths.confirm(['/a']);
+      await store.paths.leave(['/a']);
+      await expect(store.paths.confirm(['/a'])).rejects.toThrow('not ours any more');
+      expect(await isWaiting(whole, other)).toBe(true);
+      await other.paths.leave(['/a']);
+      expect(await whole).toBe('entered');
+      expect(await isWaiting(late, store)).toBe(true);
+      await other.paths.leave(['/a']);
+      expect(await late).toBe('entered');
+    });
+
+    it('refuses late blocks of an older version, and none of the same', async () => {
+      const block = async (party: string, instant: number) =>
+        store.paths.enter(['/a'], instant, undefined, undefined, party);
+      expect(await block('new', 2000)).toBe('entered');
+      await store.paths.leave(['/a']);
+      expect(await block('old', 1999)).toBe('superseded');
+      expect(await block('new', 1500)).toBe('entered');
+      await store.paths.leave(['/a']);
+      expect(await store.paths.enter(['/a'], 1999)).toBe('superseded');
+      expect(await store.paths.enter(['/a'], 2001)).toBe('entered');
+      await store.paths.leave(['/a']);
+      expect(await block('new', 1500)).toBe('superseded');
+    });
+
+    it('ends one of two that share paths, and the right one', async () => {
+      const enter = async (paths: readonly string[]) =>
+        store.paths.enter(paths, 1000, undefined, undefined, 'one');
+      await enter(['/a', '/b']);
+      await enter(['/b']);
+      await store.paths.leave(['/b']);
+      const a = other.paths.enter(['/a'], 1000);
+      const b = other.paths.enter(['/b'], 1000);
+      expect(await isWaiting(a, other)).toBe(true);
+      expect(await isWaiting(b, other)).toBe(true);
+      await store.paths.leave(['/a', '/b']);
+      expect(await a).toBe('entered');
+      expect(await b).toBe('entered');
+    });
+
+    it('lets a party go on together when the one between its items is gone', async () => {
+      const block = async () => store.paths.enter(['/a'], 1000, undefined, undefined, 'one');
+      await block();
+      const stop = new AbortController();
+      const between = other.paths.enter(['/a'], 1000, undefined, stop.signal);
+      expect(await isWaiting(between, other)).toBe(true);
+      const next = block();
+      expect(await isWaiting(next, store)).toBe(true);
+      stop.abort(new Error('stopped'));
+      await expect(between).rejects.toThrow('stopped');
+      expect(await next).toBe('entered');
+    });
   });
 
   describe('bandwidth', () => {
@@ -533,6 +532,27 @@ describe.each(Object.keys(subjects))('a store %s', (kind) => {
       expect(await other.paths.enter(['/a'], 2000)).toBe('entered');
       const taken = await store.retries.take(10);
       expect(taken.map(({ superseded }) => superseded)).toEqual([true, false, false]);
+    });
+
+    it('takes no block for overtaken because of another block of its file', async () => {
+      const block = (number: number, instant: number) =>
+        retryOf(`block ${number}`, { paths: ['/a'], party: 'one', instant });
+      await store.retries.add(block(1, 1000), 0);
+      await store.retries.add(block(2, 3000), 0);
+      expect(await store.paths.enter(['/a'], 2000, undefined, undefined, 'one')).toBe('entered');
+      await store.paths.leave(['/a']);
+      // Nor when it is added after a newer one was in hand.
+      await store.retries.add(block(3, 1500), 0);
+      const taken = await store.retries.take(5);
+      expect(taken.map(({ superseded, party }) => [superseded, party])).toEqual([
+        [false, 'one'],
+        [false, 'one'],
+        [false, 'one'],
+      ]);
+      for (const { id } of taken) await store.retries.handBack(id);
+      expect(await store.paths.enter(['/a'], 2500, undefined, undefined, 'two')).toBe('superseded');
+      expect(await store.paths.enter(['/a'], 4000, undefined, undefined, 'two')).toBe('entered');
+      expect((await store.retries.take(5)).map(({ superseded }) => superseded)).toEqual([true, true, true]);
     });
 
     it('prefers a waiting retry that is newer, however long it has waited', async () => {

@@ -8,6 +8,7 @@ import type { Outcome } from '../../src/flow/outcome.js';
 import { PermanentError, RetryableError } from '../../src/errors.js';
 import { type QueueOptions, queue, touchesOf } from '../../src/intake/queue.js';
 import { openLevelStore } from '../../src/store/level-store.js';
+import type { Change } from '../../src/message/announcement.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
 import { changed, never, takenOf, written } from '../stage/items.js';
@@ -372,5 +373,17 @@ describe('touchesOf', () => {
     expect(
       touchesOf(takenOf(written('a', 'x'), { message: { kind: 'rejected', code: 417, reason: '' } })),
     ).toEqual([]);
+  });
+
+  it('has the blocks of one file in one party, however they are kept', () => {
+    const parts = (method: 'i' | 'p', number: number): Change => ({
+      kind: 'write',
+      parts: { method, blockSize: 10, count: 3, remainder: 6, number },
+      sum: { algorithm: 'd', value: 'x' },
+    });
+    const [one] = touchesOf(takenOf(changed('/a', parts('i', 0))));
+    const [two] = touchesOf(takenOf(changed('/a.10.3.6.2.d.Part', parts('p', 2))));
+    expect(one).toMatchObject({ path: 'a', subtree: false, party: expect.any(String) as string });
+    expect(two).toEqual(one);
   });
 });

@@ -3,6 +3,7 @@ import type { Placed, Received, Taken } from '../../flow/item.js';
 import type { RetryableError } from '../../errors.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
+import { generationOf } from '../../message/generation.js';
 import { stringHeaders } from '../../message/v02.js';
 import { parsePubTime } from '../../message/pub-time.js';
 import type { RetryIdentity, RetryList } from '../../store/store.js';
@@ -49,6 +50,7 @@ export function retryLater(retries: RetryList, options: RetryOptions, logger: Lo
         ...identityOf(item.delivery),
         contentType: item.delivery.contentType,
         paths: pathsOf(item),
+        party: item.subject && generationOf(item.subject)?.key,
         instant: instant ?? item.takenAt,
         firstFailure: options.now(),
         tries,
