@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { elementsOf, longestName, splitPath } from './relative-path.js';
+import { elementsOf, joinPath, longestName, splitPath, type SplitPath } from './relative-path.js';
 
 /** How a file is named while it is written. */
 export type InflightNaming =
@@ -29,10 +29,14 @@ export function inflightNaming(option: string): InflightNaming | undefined {
  * The private path under which a file is written, relative to the root like the target. The same target always has
  * the same one, so that what a killed process left behind is found. Throws PermanentError as `elementsOf` does.
  */
-export function inflightPath(relTarget: string, naming: InflightNaming): string {
-  const { directories, name } = splitPath(relTarget);
-  const below = naming.kind === 'directory' ? elementsOf(naming.directory) : [];
-  return [...directories, ...below, inflightName(name, naming)].join('/');
+export const inflightPath = (relTarget: string, naming: InflightNaming): string =>
+  joinPath(inflightPlace(splitPath(relTarget), naming));
+
+/** The same of a target that is split already, and not joined. Throws PermanentError as `elementsOf` does. */
+export function inflightPlace({ directories, name }: SplitPath, naming: InflightNaming): SplitPath {
+  const own = inflightName(name, naming);
+  if (naming.kind !== 'directory') return { directories, name: own };
+  return { directories: [...directories, ...elementsOf(naming.directory)], name: own };
 }
 
 /** The file name part of `inflightPath`. A name that would be too long is cut and told apart by a digest. */
@@ -51,6 +55,8 @@ export function inflightName(name: string, naming: InflightNaming): string {
 }
 
 function fitted(before: string, name: string, after: string): string {
+  // Of no character are there more than three bytes in one unit of a text.
+  if (3 * (before.length + name.length + after.length) <= longestName) return before + name + after;
   const room = longestName - Buffer.byteLength(before) - Buffer.byteLength(after);
   if (Buffer.byteLength(name) <= room) return before + name + after;
   const mark = `~${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;

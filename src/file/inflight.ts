@@ -5,9 +5,9 @@ import { RetryableError, systemCode } from '../errors.js';
 import { permissionBits, setAttributes, type Attributes } from './attributes.js';
 import { diskError } from './disk-error.js';
 import { flushData, flushDirectory } from './flush.js';
-import { inflightPath, type InflightNaming } from './inflight-name.js';
-import type { Root } from './inside.js';
-import { splitPath } from './relative-path.js';
+import { inflightPlace, type InflightNaming } from './inflight-name.js';
+import type { Directory, Root } from './inside.js';
+import { joinPath, splitPath } from './relative-path.js';
 import { writeAll, writeAllSync } from './write-all.js';
 
 /** Bytes gathered before they are written; what stays below is written at once, without the thread pool. */
@@ -18,7 +18,10 @@ export interface FinishOptions extends Attributes {
   readonly flush: boolean;
 }
 
-/** A file being written under a private name. End it with `install` or `discard`; `discard` after either is harmless. */
+/**
+ * A file being written under a private name. End it with `install` or `discard`; `discard` after either is harmless.
+ * What is little is done at once: then there is nothing to await, and what fails is thrown.
+ */
 export interface Inflight {
   /** Absolute path of the private name, for hooks. */
   readonly path: string;
@@ -29,9 +32,9 @@ export interface Inflight {
   /** Bytes taken so far. */
   readonly size: () => number;
   /** Everything is written and the attributes are set; hooks may look at the file now. Throws RetryableError. */
-  readonly finish: (options: FinishOptions) => Promise<void>;
+  readonly finish: (options: FinishOptions) => Promise<void> | undefined;
   /** Renames the finished file over its target, atomically. Throws RetryableError. */
-  readonly install: () => Promise<void>;
+  readonly install: () => Promise<void> | undefined;
   /** Removes the private name. Never throws. */
   readonly discard: () => Promise<void>;
 }
@@ -83,8 +86,11 @@ export interface Slot {
   /** Path to hand to the operating system. */
   readonly at: string;
   readonly removeLeftover: () => void;
-  /** Renames over the target; when asked, flushes the data before it and the directories after it. */
-  readonly rename: (flush: boolean) => Promise<void>;
+  /**
+   * Renames over the target; when asked, flushes the data before it and the directories after it. Nothing is to be
+   * awaited when it was done at once.
+   */
+  readonly rename: (flush: boolean) => Promise<void> | undefined;
   readonly release: () => void;
 }
 
@@ -99,9 +105,9 @@ async function flushFile(at: string): Promise<void> {
 
 /** Opens the directory of the private name, making what is missing. Throws as `inside` does. */
 export function openSlot(root: Root, relTarget: string, naming: InflightNaming, mode?: number): Slot {
-  const relPath = inflightPath(relTarget, naming);
   const target = splitPath(relTarget);
-  const own = splitPath(relPath);
+  const own = inflightPlace(target, naming);
+  const relPath = joinPath(own);
   const directory = root.enter(own.directories, { mode });
   const at = directory.at(own.name);
   const removeLeftover = (): void => {
@@ -111,34 +117,56 @@ export function openSlot(root: Root, relTarget: string, naming: InflightNaming, 
       if (systemCode(error) !== 'ENOENT') throw error;
     }
   };
+  const renameInto = (place: Directory): Promise<void> | undefined => {
+    const entry = lstatSync(at);
+    if (!entry.isFile()) throw new RetryableError(`${relPath} is not a regular file any more`);
+    const final = place.at(target.name);
+    // Renaming one of two names of a file onto the other does nothing: the private name then goes by hand.
+    const tidy = (): void => {
+      if (entry.nlink > 1) removeLeftover();
+    };
+    // Some file systems write the data out before they replace a file: we must not stand still for that.
+    if (entry.size > batch && lstatSync(final, { throwIfNoEntry: false }) !== undefined)
+      return rename(at, final).then(tidy);
+    renameSync(at, final);
+    tidy();
+    return undefined;
+  };
+  /** Entered anew: the target's directory may have been moved or removed while the data came in. */
+  const within = (work: (place: Directory) => Promise<void> | undefined): Promise<void> | undefined => {
+    const place = root.enter(target.directories, { mode });
+    let begun: Promise<void> | undefined;
+    try {
+      begun = work(place);
+    } finally {
+      if (begun === undefined) place.release();
+    }
+    return begun?.finally(place.release);
+  };
+  const renameFlushed = async (): Promise<void> => {
+    // Only now: hooks may have changed the data since it was written.
+    await flushFile(at);
+    await within(async (place) => {
+      await renameInto(place);
+      await flushDirectory(root, place, target.directories);
+    });
+  };
   return {
     path: join(directory.path, own.name),
     relPath,
     at,
     removeLeftover,
-    rename: async (flush) => {
-      // Only now: hooks may have changed the data since it was written.
-      if (flush) await flushFile(at);
-      // Entered anew: the target's directory may have been moved or removed while the data came in.
-      const place = root.enter(target.directories, { mode });
-      try {
-        const entry = lstatSync(at);
-        if (!entry.isFile()) throw new RetryableError(`${relPath} is not a regular file any more`);
-        const final = place.at(target.name);
-        if (entry.size > batch && lstatSync(final, { throwIfNoEntry: false }) !== undefined) {
-          // Some file systems write the data out before they replace a file: we must not stand still for that.
-          await rename(at, final);
-        } else renameSync(at, final);
-        // Renaming one of two names of a file onto the other does nothing: the private name then goes by hand.
-        if (entry.nlink > 1) removeLeftover();
-        if (flush) await flushDirectory(root, place, target.directories);
-      } finally {
-        place.release();
-      }
-    },
+    rename: (flush) => (flush ? renameFlushed() : within(renameInto)),
     release: directory.release,
   };
 }
+
+/** Goes on when work has ended, at once where it has. */
+const after = (work: Promise<void> | undefined, next: () => void): Promise<void> | undefined => {
+  if (work !== undefined) return work.then(next);
+  next();
+  return undefined;
+};
 
 /** An Inflight on an open, empty file. */
 function inflightOf(slot: Slot, opened: number): Inflight {
@@ -157,11 +185,19 @@ function inflightOf(slot: Slot, opened: number): Inflight {
     if (state !== from) throw new RetryableError(`${slot.path} is ${state}, not ${from}`);
     state = to;
   };
-  const run = (what: string, work: Promise<void>): Promise<void> => {
-    under = work.catch(() => undefined);
-    return work.catch((error: unknown) => {
+  const run = (what: string, work: () => Promise<void> | undefined): Promise<void> | undefined => {
+    const fail = (error: unknown): never => {
       throw diskError(error, `${what} ${slot.path}`);
-    });
+    };
+    let begun: Promise<void> | undefined;
+    try {
+      begun = work();
+    } catch (error) {
+      fail(error);
+    }
+    if (begun === undefined) return undefined;
+    under = begun.catch(() => undefined);
+    return begun.catch(fail);
   };
   const takePending = (): Uint8Array[] => {
     const data = pending;
@@ -180,9 +216,12 @@ function inflightOf(slot: Slot, opened: number): Inflight {
     createdMode = own.mode & 0o7777;
     return there?.ino === own.ino && there.dev === own.dev;
   };
-  const complete = async (options: FinishOptions): Promise<void> => {
-    if (size <= batch && pendingBytes === size) writeAllSync(opened, takePending());
-    else await writeAll(opened, takePending());
+  const writeRest = (): Promise<void> | undefined => {
+    if (size > batch || pendingBytes < size) return writeAll(opened, takePending());
+    writeAllSync(opened, takePending());
+    return undefined;
+  };
+  const dress = (options: FinishOptions): void => {
     if (!hasOurName()) throw new RetryableError(`${slot.path} was removed or replaced while it was written`);
     const isModeRight = options.mode !== undefined && createdMode === permissionBits(options.mode);
     setAttributes(opened, isModeRight ? { modified: options.modified, accessed: options.accessed } : options);
@@ -197,20 +236,28 @@ function inflightOf(slot: Slot, opened: number): Inflight {
       pending.push(data);
       pendingBytes += data.byteLength;
       size += data.byteLength;
-      return pendingBytes >= batch ? run('write', writeAll(opened, takePending())) : undefined;
+      return pendingBytes >= batch ? run('write', () => writeAll(opened, takePending())) : undefined;
     },
-    finish: async (options) => {
+    finish: (options) => {
       pass('writing', 'finishing');
       flush = options.flush;
-      await run('write', complete(options));
-      pass('finishing', 'finished');
-      close();
+      return after(
+        run('write', () => after(writeRest(), () => dress(options))),
+        () => {
+          pass('finishing', 'finished');
+          close();
+        },
+      );
     },
-    install: async () => {
+    install: () => {
       pass('finished', 'installing');
-      await run('install', slot.rename(flush));
-      pass('installing', 'installed');
-      slot.release();
+      return after(
+        run('install', () => slot.rename(flush)),
+        () => {
+          pass('installing', 'installed');
+          slot.release();
+        },
+      );
     },
     discard: async () => {
       if (state === 'installed' || state === 'discarded') return;

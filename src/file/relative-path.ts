@@ -21,7 +21,8 @@ export function elementsOf(relPath: string): [string, ...string[]] {
   if (relPath.startsWith('/')) return refuse('it is absolute');
   if (relPath.includes('\0')) return refuse('it holds a NUL character');
   if (loneSurrogate.test(relPath)) return refuse('it is not well-formed Unicode');
-  const elements = relPath.split('/').filter((element) => element !== '' && element !== '.');
+  let elements = relPath.split('/');
+  if (elements.some(isNothing)) elements = elements.filter((element) => !isNothing(element));
   for (const element of elements) {
     if (element === '..') return refuse('it holds ".."');
     if (foreign.test(element)) return refuse('it holds characters that are not possible in a name here');
@@ -29,15 +30,26 @@ export function elementsOf(relPath: string): [string, ...string[]] {
       return refuse(`an element is longer than ${longestName} bytes`);
     }
   }
-  const [first, ...rest] = elements;
-  return first === undefined ? refuse('it is empty') : [first, ...rest];
+  return isFilled(elements) ? elements : refuse('it is empty');
+}
+
+const isNothing = (element: string): boolean => element === '' || element === '.';
+
+const isFilled = (elements: string[]): elements is [string, ...string[]] => elements.length > 0;
+
+/** A path below a directory. */
+export interface SplitPath {
+  readonly directories: readonly string[];
+  readonly name: string;
 }
 
 /** The directory elements and the file name of a path below a directory. Throws like `elementsOf`. */
-export function splitPath(relPath: string): {
-  readonly directories: readonly string[];
-  readonly name: string;
-} {
-  const elements = elementsOf(relPath);
-  return { directories: elements.slice(0, -1), name: elements.at(-1) ?? elements[0] };
+export function splitPath(relPath: string): SplitPath {
+  const directories: string[] = elementsOf(relPath);
+  const name = directories.pop() ?? '';
+  return { directories, name };
 }
+
+/** The path that `splitPath` has split. */
+export const joinPath = ({ directories, name }: SplitPath): string =>
+  directories.length === 0 ? name : `${directories.join('/')}/${name}`;

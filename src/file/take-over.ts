@@ -104,11 +104,12 @@ function takenInflight(slot: Slot, how: 'linked' | 'cloned', size: number): Infl
   let state: 'open' | 'installed' | 'discarded' = 'open';
   let flush = false;
   let under: Promise<void> = Promise.resolve();
-  const run = (what: string, work: Promise<void>): Promise<void> => {
-    under = work.catch(() => undefined);
-    return work.catch((error: unknown) => {
-      throw diskError(error, `${what} ${slot.path}`);
-    });
+  const install = async (): Promise<void> => {
+    try {
+      await slot.rename(flush);
+    } catch (error) {
+      throw diskError(error, `install ${slot.path}`);
+    }
   };
   const complete = (options: Parameters<Inflight['finish']>[0]): void => {
     if (how === 'linked') return;
@@ -137,7 +138,9 @@ function takenInflight(slot: Slot, how: 'linked' | 'cloned', size: number): Infl
     },
     install: async () => {
       if (state !== 'open') throw new RetryableError(`${slot.path} is ${state}`);
-      await run('install', slot.rename(flush));
+      const work = install();
+      under = work.catch(() => undefined);
+      await work;
       state = 'installed';
       slot.release();
     },

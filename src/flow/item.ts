@@ -46,7 +46,7 @@ export interface Standing {
   /** Absolute path of the private name. */
   readonly path: string;
   /** Renames it over the target. */
-  readonly install: () => Promise<void>;
+  readonly install: () => Promise<void> | undefined;
   /** Removes it; harmless after `install`. */
   readonly discard: () => Promise<void>;
 }

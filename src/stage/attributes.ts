@@ -10,13 +10,20 @@ export interface AttributeOptions {
 }
 
 /** Mode and times that a file gets: those announced where they are to be kept, else what the options say. */
-export function attributesOf({ headers }: Announcement, options: AttributeOptions): Attributes {
-  const announcedMode = options.preserveMode ? modeFromText(headers.get('mode')) : undefined;
-  const mode = announcedMode ?? options.mode;
+export function attributesOf(
+  { headers }: Pick<Announcement, 'headers'>,
+  options: AttributeOptions,
+): Attributes {
   const modified = options.preserveTime ? instantOf(headers.get('mtime')) : undefined;
   const accessed = options.preserveTime ? (instantOf(headers.get('atime')) ?? modified) : undefined;
-  return { mode, modified, accessed };
+  return { mode: modeOf({ headers }, options), modified, accessed };
 }
+
+/** The mode alone. */
+export const modeOf = (
+  { headers }: Pick<Announcement, 'headers'>,
+  { preserveMode, mode }: Pick<AttributeOptions, 'preserveMode' | 'mode'>,
+): number | undefined => (preserveMode ? modeFromText(headers.get('mode')) : undefined) ?? mode;
 
 function instantOf(text: string | undefined): Date | undefined {
   const time = text === undefined ? undefined : parseFileTime(text);

@@ -9,8 +9,8 @@ import { wholeFile } from '../message/parts.js';
 import { fetchPath } from '../message/retrieval-url.js';
 import { attempt } from '../transport/attempts.js';
 import type { Download, Session } from '../transport/transport.js';
-import { attributesOf } from './attributes.js';
-import { type Came, type Job, type Verdict, decline, judge, lengthDiffers, refuseSize } from './fetch-job.js';
+import { attributesOf, modeOf } from './attributes.js';
+import { type Came, type Job, decline, judge, lengthDiffers, refuseSize } from './fetch-job.js';
 import { namingOf } from './leftover.js';
 import { relativeTo } from './target.js';
 
@@ -42,20 +42,7 @@ type Gain = Pick<Fetched, 'inflight' | 'bytes' | 'sum' | 'result' | 'next'>;
  */
 export function fetchFile(job: Job, stop: AbortSignal): Promise<Gain> {
   const rest: Rest = {};
-  return attempt((number) => once(job, number, rest, stop), { attempts: job.lastAttempt, stop }).then(
-    ({ came, verdict }) => ({
-      inflight: came.inflight,
-      bytes: came.bytes,
-      sum: verdict.sum,
-      result: verdict.result,
-      next: Object.assign({}, job.item.next, {
-        change: {
-          kind: 'write',
-          sum: verdict.sum,
-          parts: partsOf(job) ?? wholeFile(came.bytes),
-        } as const,
-      }),
-    }),
+  return attempt((number) => once(job, number, rest, stop), { attempts: job.lastAttempt, stop }).catch(
     async (thrown: unknown) => {
       await giveUp(rest);
       throw thrown;
@@ -76,24 +63,20 @@ async function giveUp(rest: Rest): Promise<void> {
   await cut?.inflight.discard();
 }
 
-async function once(
-  job: Job,
-  number: number,
-  rest: Rest,
-  stop: AbortSignal,
-): Promise<{ came: Received; verdict: Verdict }> {
+async function once(job: Job, number: number, rest: Rest, stop: AbortSignal): Promise<Gain> {
   const session = await job.transports.session(job.item.subject.baseUrl, stop);
   try {
     const came = await receive(job, session, rest, stop);
+    const { inflight, bytes } = came;
     try {
-      const verdict = judge(job, came, number);
-      await came.inflight.finish({
-        flush: job.options.flush,
-        ...attributesOf(job.item.subject, job.options),
-      });
-      return { came, verdict };
+      const { sum, result } = judge(job, came, number);
+      const attributes = attributesOf(job.item.subject, job.options);
+      const finishing = inflight.finish({ flush: job.options.flush, ...attributes });
+      if (finishing !== undefined) await finishing;
+      const change = { kind: 'write', sum, parts: partsOf(job) ?? wholeFile(bytes) } as const;
+      return { inflight, bytes, sum, result, next: Object.assign({}, job.item.next, { change }) };
     } catch (thrown) {
-      await came.inflight.discard();
+      await inflight.discard();
       throw thrown;
     }
   } finally {
@@ -176,8 +159,15 @@ async function receiveBytes(job: Job, download: Download, rest: Rest): Promise<R
     await decline(download);
     throw thrown;
   }
-  const inflight = await openFor(job, download);
-  if (download.whole === undefined) {
+  const { whole } = download;
+  let inflight: Inflight;
+  try {
+    inflight = openFor(job);
+  } catch (thrown) {
+    await decline(download);
+    throw thrown;
+  }
+  if (whole === undefined) {
     const algorithm = contentAlgorithm(job.sum);
     const taking: Taking = {
       inflight,
@@ -188,7 +178,13 @@ async function receiveBytes(job: Job, download: Download, rest: Rest): Promise<R
     return received(job, download, inflight, await takeStream(job, taking, download, rest));
   }
   try {
-    const value = await takeWhole(job, inflight, download.whole);
+    for (const piece of whole) {
+      const written = inflight.write(piece);
+      if (written !== undefined) await written;
+    }
+    refuseSize(job.item, inflight.size(), job.options);
+    const algorithm = contentAlgorithm(job.sum);
+    const value = algorithm && digestOf(algorithm, ...whole);
     if (size !== undefined && inflight.size() !== size) throw lengthDiffers(job, inflight.size());
     return received(job, download, inflight, value);
   } catch (thrown) {
@@ -209,21 +205,6 @@ const received = (
   modified,
   how: item.subject.baseUrl.startsWith('file:') ? 'Copied' : 'Downloaded',
 });
-
-/** Writes what has come already, and returns its sum where one is asked for. */
-async function takeWhole(
-  job: Job,
-  inflight: Inflight,
-  pieces: readonly Uint8Array[],
-): Promise<string | undefined> {
-  for (const piece of pieces) {
-    const written = inflight.write(piece);
-    if (written !== undefined) await written;
-  }
-  refuseSize(job.item, inflight.size(), job.options);
-  const algorithm = contentAlgorithm(job.sum);
-  return algorithm && digestOf(algorithm, ...pieces);
-}
 
 /** Writes what comes, as it comes, and returns its sum where one is asked for. What was cut is left to the next attempt. */
 async function takeStream(
@@ -266,14 +247,8 @@ async function takeStream(
   }
 }
 
-async function openFor({ item, root, options }: Job, download: Download): Promise<Inflight> {
-  try {
-    return openInflight(root, relativeTo(item.target), namingOf(options.inflight), {
-      mode: attributesOf(item.subject, options).mode,
-      directoryMode: options.directoryMode,
-    });
-  } catch (thrown) {
-    await decline(download);
-    throw thrown;
-  }
-}
+const openFor = ({ item, root, options }: Job): Inflight =>
+  openInflight(root, relativeTo(item.target), namingOf(options.inflight), {
+    mode: modeOf(item.subject, options),
+    directoryMode: options.directoryMode,
+  });

@@ -28,7 +28,7 @@ export function fetch(
       const size = change.parts === undefined ? undefined : fileSize(change.parts);
       refuseSize(item, size, options);
       const root = rootOf(item.target);
-      if (await isAlreadyHere(item, root, stop)) {
+      if (item.subject.moved !== undefined && (await isAlreadyHere(item, root, stop))) {
         return { bytes: 0, sum: change.sum, result: { code: 201, text: 'Linked' } };
       }
       const job: Job = {

@@ -24,13 +24,19 @@ export function install(
 ): Stage<Fetched, Pick<Installed, 'path' | 'complete' | 'result'>> {
   return {
     name: 'install',
-    run: async (item) => {
+    run: (item) => {
       const root = rootOf(item.target);
-      const result = await change(item, root, options);
-      if (options.flush) await flush(item, root);
-      return { path: item.target.path, complete: true, result };
+      const gain = (result: Result) => ({ path: item.target.path, complete: true, result });
+      const work = options.flush ? flushed(item, root, options) : change(item, root, options);
+      return work instanceof Promise ? work.then(gain) : gain(work);
     },
   };
+}
+
+async function flushed(item: Fetched, root: Root, options: InstallOptions): Promise<Result> {
+  const result = await change(item, root, options);
+  await flush(item, root);
+  return result;
 }
 
 /** What was renamed into place has been flushed on its way. */
@@ -44,7 +50,7 @@ async function flush(item: Fetched, root: Root): Promise<void> {
   for (const changed of [path, ...others]) await flushEntry(root, changed);
 }
 
-async function change(item: Fetched, root: Root, options: InstallOptions): Promise<Result> {
+function change(item: Fetched, root: Root, options: InstallOptions): Result | Promise<Result> {
   const path = relativeTo(item.target);
   const { change: wanted } = item.subject;
   switch (wanted.kind) {
@@ -61,10 +67,10 @@ async function change(item: Fetched, root: Root, options: InstallOptions): Promi
   }
 }
 
-async function write(item: Fetched, root: Root, path: string, options: InstallOptions): Promise<Result> {
+function write(item: Fetched, root: Root, path: string, options: InstallOptions): Result | Promise<Result> {
   if (item.inflight !== undefined) {
-    await item.inflight.install();
-    return item.result;
+    const work = item.inflight.install();
+    return work === undefined ? item.result : work.then(() => item.result);
   }
   if (item.present || item.counterpart === undefined) return item.result;
   const from = relativeTo(item.counterpart);

@@ -13,15 +13,16 @@ import { leftoverOf } from './leftover.js';
 export function latest(paths: Paths, inflight: string | undefined): Stage<Placed, Pick<Entered, 'entered'>> {
   return {
     name: 'latest',
-    run: async (item, stop) => {
+    run: (item, stop) => {
       if (item.retry?.superseded === true) return superseded();
       const own = [item.target.path];
       if (item.counterpart !== undefined && item.counterpart.path !== item.target.path) {
         own.push(item.counterpart.path);
       }
       const instant = parsePubTime(item.subject.pubTime)?.instant ?? item.takenAt;
-      const entry = await paths.enter(own, instant, leftoverOf(item, inflight), stop);
-      return entry === 'superseded' ? superseded() : { entered: own };
+      return paths
+        .enter(own, instant, leftoverOf(item, inflight), stop)
+        .then((entry) => (entry === 'superseded' ? superseded() : { entered: own }));
     },
   };
 }

@@ -2,7 +2,7 @@ import { contentAlgorithm } from '../checksum/algorithms.js';
 import { type Root } from '../file/inside.js';
 import { statInside } from '../file/look.js';
 import type { Compared, Placed, Target } from '../flow/item.js';
-import { done } from '../flow/outcome.js';
+import { done, type Settled } from '../flow/outcome.js';
 import type { Stage } from '../flow/stage.js';
 import { fileSize } from '../message/parts.js';
 import { parseFileTime } from '../message/pub-time.js';
@@ -27,24 +27,29 @@ export function unchanged(
 ): Stage<Placed, Pick<Compared, 'present'>> {
   return {
     name: 'unchanged',
-    run: async (item, stop) => {
-      const verdict = await compare(item, rootOf(item.target), options, stop);
-      if (verdict === 'newer') return done(304, 'Not modified: the file here is newer');
-      const isRenamed = item.subject.moved?.from !== undefined;
-      if (verdict === 'same' && !item.repeated && !isRenamed) return done(304, 'Not modified');
-      return { present: verdict === 'same' };
+    run: (item, stop) => {
+      const verdict = compare(item, rootOf(item.target), options, stop);
+      return verdict instanceof Promise ? verdict.then((found) => judge(item, found)) : judge(item, verdict);
     },
   };
 }
 
 type Verdict = 'different' | 'same' | 'newer';
 
-async function compare(
+function judge(item: Placed, verdict: Verdict): Pick<Compared, 'present'> | Settled {
+  if (verdict === 'newer') return done(304, 'Not modified: the file here is newer');
+  const isRenamed = item.subject.moved?.from !== undefined;
+  if (verdict === 'same' && !item.repeated && !isRenamed) return done(304, 'Not modified');
+  return { present: verdict === 'same' };
+}
+
+/** Waits only where bytes have to be read. */
+function compare(
   item: Placed,
   root: Root,
   options: UnchangedOptions,
   stop: AbortSignal,
-): Promise<Verdict> {
+): Verdict | Promise<Verdict> {
   const { change, headers } = item.subject;
   if (change.kind !== 'write' || (options.overwrite && !item.repeated)) return 'different';
   const path = relativeTo(item.target);
@@ -63,5 +68,7 @@ async function compare(
       ? 'same'
       : 'different';
   }
-  return (await hasContent(root, path, algorithm, change.sum?.value, stop)) ? 'same' : 'different';
+  return hasContent(root, path, algorithm, change.sum?.value, stop).then((isSame) =>
+    isSame ? 'same' : 'different',
+  );
 }

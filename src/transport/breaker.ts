@@ -163,12 +163,9 @@ export function openBreaker(options: BreakerOptions): Breaker {
     };
     return call;
   };
-  const enter = async (host: Host, stop: AbortSignal): Promise<Call> => {
-    host.lastAsked = now();
-    if (!isKnown(host) && host.waiting.size >= half)
-      await firstWord(host, stop, grace, () => !isKnown(host) && host.waiting.size >= half);
-    const crowded = !isKnown(host) && host.waiting.size >= half;
-    const admission = crowded
+  const isCrowded = (host: Host): boolean => !isKnown(host) && host.waiting.size >= half;
+  const enter = (host: Host, stop: AbortSignal): Call => {
+    const admission = isCrowded(host)
       ? { held: now() + rules.firstPause * (1 + rules.random()) }
       : host.state.admit();
     if ('held' in admission) {
@@ -208,7 +205,9 @@ export function openBreaker(options: BreakerOptions): Breaker {
 
   const ask = async (host: Host, session: Session, ...args: Parameters<Session['get']>) => {
     const [path, stop, range] = args;
-    const call = await enter(host, stop);
+    host.lastAsked = now();
+    if (isCrowded(host)) await firstWord(host, stop, grace, () => isCrowded(host));
+    const call = enter(host, stop);
     try {
       const download = await session.get(path, call.signal, range);
       spoke(host);

@@ -6,9 +6,6 @@ import type { Lease } from './origins.js';
 import type { Download } from './transport.js';
 import type { Watch } from './watch.js';
 
-/** Bodies up to this size are read whole: much cheaper than a stream. */
-const smallBody = 128 * 1024;
-
 /** An answer whose body is still to come. Both `watch` and `lease` end with the body. */
 export interface Answer extends Exchange {
   readonly url: URL;
@@ -17,14 +14,14 @@ export interface Answer extends Exchange {
 }
 
 /** The wanted bytes of an answer, whole or as a stream. Throws RetryableError; so does the iteration. */
-export async function bodyData(
+export function bodyData(
   answer: Answer,
   plan: BodyPlan,
-): Promise<Pick<Download, 'data'> & Pick<Partial<Download>, 'whole'>> {
+): Pick<Download, 'data'> & Pick<Partial<Download>, 'whole'> {
   const { url, lease, watch } = answer;
-  if (plan.whole === undefined || plan.whole > smallBody) return { data: streamed(answer, plan) };
+  if (plan.whole === undefined || !answer.isWhole) return { data: streamed(answer, plan) };
   try {
-    const whole = await answer.readAll();
+    const whole = answer.readAll();
     const bytes = whole.reduce((sum, piece) => sum + piece.byteLength, 0);
     if (bytes !== plan.whole) throw cutShort(url, bytes, plan.whole);
     return { whole, data: once(whole) };

@@ -1,18 +1,24 @@
 import type { Dispatcher, Pool } from 'undici';
+import { systemCode } from '../errors.js';
 import { spend } from './spent-buffers.js';
 import type { Watch } from './watch.js';
 
 /** Bytes that may have come and not been read before the server is made to wait. */
 const mostUnread = 256 * 1024;
 
-/** An answer whose headers are here. Read it to its end, or drop it: only then is the connection free or gone. */
+/** Bodies up to this size are waited for together with their headers: much cheaper than a stream. */
+export const smallBody = 128 * 1024;
+
+/** An answer whose headers are here, and the body too when it is announced as a small one. Read it to its end, or drop it: only then is the connection free or gone. */
 export interface Exchange {
   readonly status: number;
   readonly headers: Dispatcher.ResponseData['headers'];
+  /** The body was waited for, too. */
+  readonly isWhole: boolean;
   /** The next bytes, as many as have come; undefined at the end. Throws what the library throws, and when cut. */
   readonly read: () => Promise<Uint8Array | undefined>;
-  /** All bytes to the end, when they are few, in the pieces they came in. Throws as `read`. */
-  readonly readAll: () => Promise<readonly Uint8Array[]>;
+  /** All bytes of a small body, in the pieces they came in. Throws as `read`. */
+  readonly readAll: () => readonly Uint8Array[];
   /** Nobody wants the rest: closes the connection unless everything has come. */
   readonly drop: () => void;
 }
@@ -24,15 +30,19 @@ export interface Request {
 }
 
 /**
- * Sends a GET and waits for the headers of the answer. Uses the library's own callbacks: a stream, a signal and a
- * timer for each file cost more than a small file itself. Throws what the library throws, and when cut.
+ * Sends a GET and waits for the headers of the answer, and for the body when it is small. Uses the library's own
+ * callbacks: a stream, a signal and a timer for each file cost more than a small file itself. Asks once more when
+ * the connection is lost before anything has come: the server may close a kept one at the very moment we use it, and
+ * that is no failure of the file. Throws what the library throws, and when cut.
  */
 export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): Promise<Exchange> {
   let controller: Dispatcher.DispatchController | undefined;
   let chunks: Uint8Array[] = [];
   let unread = 0;
+  /** The body is small: nobody is woken before its end. */
   let isCollecting = false;
   let isEnded = false;
+  let mayAskAgain = true;
   let isDropped = false;
   let failure: Error | undefined;
   /** Who waits for the headers or for bytes. */
@@ -88,9 +98,8 @@ export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): 
       }
       return take();
     },
-    readAll: async () => {
-      isCollecting = true;
-      while (!isEnded) await news();
+    readAll: () => {
+      if (!isEnded) throw failure ?? new Error('the body is not here');
       return takeAll();
     },
     drop,
@@ -102,7 +111,17 @@ export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): 
 
   return new Promise((resolve, reject) => {
     let answer: Exchange | undefined;
-    news().then(() => resolve(answer as Exchange), reject);
+    const reason = guard.cut();
+    if (reason !== undefined) {
+      reject(reason);
+      return;
+    }
+    waiting = {
+      resolve: () => resolve(answer as Exchange),
+      // What has failed after its beginning says so when it is read.
+      reject: (error) => (answer === undefined ? reject(error) : resolve(answer)),
+    };
+    guard.expect();
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart: (started) => {
         controller = started;
@@ -111,18 +130,20 @@ export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): 
       onResponseStart: (_, status, got) => {
         // Others may precede the answer: 103, for one.
         if (status < 200) return;
-        answer = { status, headers: got, ...body };
-        wake();
+        isCollecting = isSmall(got);
+        answer = { status, headers: got, isWhole: isCollecting, ...body };
+        if (isCollecting) guard.expect();
+        else wake();
       },
       onResponseData: (_, chunk) => {
         if (isDropped) return;
         chunks.push(chunk);
         unread += chunk.byteLength;
         guard.got(chunk.byteLength);
+        spend(chunk.byteLength);
         if (isCollecting) guard.expect();
         else {
           if (unread >= mostUnread) controller?.pause();
-          spend(chunk.byteLength);
           wake();
         }
       },
@@ -131,9 +152,21 @@ export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): 
         wake();
       },
       onResponseError: (_, error) => {
-        fail(error);
+        if (answer === undefined && mayAskAgain && failure === undefined && isLostConnection(error)) {
+          mayAskAgain = false;
+          send();
+        } else fail(error);
       },
     };
-    if (failure === undefined) pool.dispatch({ path, method: 'GET', headers }, handler);
+    const send = (): void => void pool.dispatch({ path, method: 'GET', headers }, handler);
+    send();
   });
+}
+
+const isLostConnection = (error: Error): boolean =>
+  ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(systemCode(error) ?? '');
+
+function isSmall(headers: Exchange['headers']): boolean {
+  const length = headers['content-length'];
+  return typeof length === 'string' && /^\d{1,15}$/u.test(length) && Number(length) <= smallBody;
 }

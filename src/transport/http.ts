@@ -1,4 +1,4 @@
-import { PermanentError, systemCode } from '../errors.js';
+import { PermanentError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { bodyData, once, type Answer } from './http-body.js';
 import { planBody, single, validatorOf, type BodyPlan } from './http-answer.js';
@@ -6,7 +6,7 @@ import { systemAddresses } from './guarded-connect.js';
 import { httpError, shown } from './http-error.js';
 import { exchange } from './http-exchange.js';
 import { isRedirect, nextOf, trailFrom } from './http-redirect.js';
-import { openOrigins, type Lease, type Origins } from './origins.js';
+import { openOrigins, type Origins } from './origins.js';
 import type {
   ByteRange,
   Credential,
@@ -16,7 +16,7 @@ import type {
   TransferLimits,
   Transport,
 } from './transport.js';
-import { watch, type Watch } from './watch.js';
+import { watch } from './watch.js';
 
 /** Bytes read of an answer that nobody wants, so that its connection can be used again. */
 const mostWaste = 64 * 1024;
@@ -36,7 +36,15 @@ function openSite(site: Site, origins: Origins, limits: TransferLimits, logger: 
   const ask = async (path: string, stop: AbortSignal, range: ByteRange | undefined): Promise<Download> => {
     const url = retrievalUrl(site.url, path);
     const answer = await follow(url, secret, rangeHeader(range), { origins, limits, stop });
-    const plan = await planOrWaste(answer, range);
+    let plan: BodyPlan;
+    try {
+      plan = planBody(answer.status, answer.headers, range, answer.url);
+    } catch (error) {
+      await waste(answer);
+      answer.watch.end();
+      answer.lease.release();
+      throw error;
+    }
     if (plan.skip > 0 && !isWarned) {
       isWarned = true;
       logger.warning('the server ignores byte ranges: every block costs the whole file', {
@@ -50,7 +58,7 @@ function openSite(site: Site, origins: Origins, limits: TransferLimits, logger: 
       modified: Number.isNaN(modified.getTime()) ? undefined : modified,
       ...(validator !== undefined && { validator }),
       ...(plan.isAnew === true && { isAnew: true }),
-      ...(await bodyData(answer, plan)),
+      ...bodyData(answer, plan),
     };
   };
   return {
@@ -64,18 +72,6 @@ function openSite(site: Site, origins: Origins, limits: TransferLimits, logger: 
   };
 }
 
-/** The plan for an answer; one that is not the file is read away before the error is thrown. */
-async function planOrWaste(answer: Answer, range: ByteRange | undefined): Promise<BodyPlan> {
-  try {
-    return planBody(answer.status, answer.headers, range, answer.url);
-  } catch (error) {
-    await waste(answer);
-    answer.watch.end();
-    answer.lease.release();
-    throw error;
-  }
-}
-
 /**
  * The URL of a file: base and path joined by one slash, each element of the path percent-encoded (the format, forming
  * the retrieval URL). Throws PermanentError 417 for a path that no URL can carry or that climbs above the base.
@@ -87,9 +83,10 @@ export function retrievalUrl(base: string, path: string): URL {
   }
   try {
     const url = new URL(`${base.replace(/\/+$/u, '')}/${elements.map(encodeURIComponent).join('/')}`);
-    url.username = '';
-    url.password = '';
-    url.hash = '';
+    // Each of these would have the URL put together anew.
+    if (url.username !== '') url.username = '';
+    if (url.password !== '') url.password = '';
+    if (url.hash !== '') url.hash = '';
     return url;
   } catch (error) {
     throw new PermanentError(417, 'the base URL is not a URL', { cause: error });
@@ -121,6 +118,8 @@ interface Setting {
   readonly stop: AbortSignal;
 }
 
+const ownHeaders = { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'sarracenia' };
+
 /** Asks, and follows redirects by hand. */
 async function follow(
   first: URL,
@@ -130,10 +129,13 @@ async function follow(
 ): Promise<Answer> {
   for (let trail = trailFrom(first, limits.publicOnly === true); ;) {
     const { url, isHome, publicOnly } = trail;
-    const lease = await origins.lease(url.origin, stop, publicOnly);
+    const leasing = origins.lease(url.origin, stop, publicOnly);
+    const lease = leasing instanceof Promise ? await leasing : leasing;
     const guard = watch(stop, limits.timeout, () => shown(url));
     try {
-      const answer = await request(url, { ...range, ...(isHome ? secret : {}) }, lease, guard);
+      const headers = Object.assign({}, ownHeaders, range, isHome ? secret : undefined);
+      const wanted = { path: `${url.pathname}${url.search}`, headers };
+      const answer = Object.assign({ url, lease, watch: guard }, await exchange(lease.pool, wanted, guard));
       if (!isRedirect(answer.status)) return answer;
       await waste(answer);
       trail = nextOf(trail, answer, lease.isPublic() && limits.redirectPrivate !== true);
@@ -146,27 +148,6 @@ async function follow(
     lease.release();
   }
 }
-
-async function request(
-  url: URL,
-  headers: Record<string, string>,
-  lease: Lease,
-  guard: Watch,
-): Promise<Answer> {
-  const wanted = {
-    path: `${url.pathname}${url.search}`,
-    headers: { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'sarracenia', ...headers },
-  };
-  // The server may close a kept connection at the very moment we use it: that is no failure of the file.
-  const answer = await exchange(lease.pool, wanted, guard).catch((error: unknown) => {
-    if (!isLostConnection(error)) throw error;
-    return exchange(lease.pool, wanted, guard);
-  });
-  return { url, lease, watch: guard, ...answer };
-}
-
-const isLostConnection = (error: unknown): boolean =>
-  ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(systemCode(error) ?? '');
 
 /** Reads away a small body that nobody wants, or gives the connection up. Never throws. */
 async function waste(answer: Answer): Promise<void> {

@@ -30,7 +30,7 @@ export interface Origins {
    * Waits for a free connection, for as long as `stop` allows. Throws RetryableError when stopped. With `publicOnly`,
    * requests to an address that is not public fail with PermanentError before anything is sent there.
    */
-  readonly lease: (origin: string, stop: AbortSignal, publicOnly?: boolean) => Promise<Lease>;
+  readonly lease: (origin: string, stop: AbortSignal, publicOnly?: boolean) => Lease | Promise<Lease>;
   readonly close: () => Promise<void>;
 }
 
@@ -119,12 +119,12 @@ export function openOrigins(limits: TransferLimits, addresses: Addresses): Origi
   };
 
   return {
-    lease: async (url, stop, publicOnly = false) => {
+    lease: (url, stop, publicOnly = false) => {
       // Never the same connections for both: one that is kept was perhaps made under the other rule.
       const name = publicOnly ? `public ${url}` : url;
       const origin = find(name, url, publicOnly);
-      if (origin.used < connections) origin.used += 1;
-      else await turn(origin.waiting, stop, url);
+      if (origin.used >= connections) return turn(origin.waiting, stop, url).then(() => give(name, origin));
+      origin.used += 1;
       return give(name, origin);
     },
     close: async () => {

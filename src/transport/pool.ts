@@ -18,6 +18,8 @@ export interface SessionPool {
 
 interface Shared {
   readonly opened: Promise<Session>;
+  /** The same, once it is here. */
+  session: Session | undefined;
   users: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -43,7 +45,7 @@ export function openPool(options: PoolOptions): SessionPool {
       return;
     }
   };
-  const join = async (baseUrl: string, shared: Shared): Promise<Session> => {
+  const join = (baseUrl: string, shared: Shared): Session | Promise<Session> => {
     clearTimeout(shared.timer);
     shared.users += 1;
     const leave = (): void => {
@@ -55,19 +57,25 @@ export function openPool(options: PoolOptions): SessionPool {
       shared.timer = setTimeout(() => void drop(baseUrl, shared), options.idle);
       shared.timer.unref();
     };
-    try {
-      return lent(await shared.opened, leave);
-    } catch (error) {
-      if (sessions.get(baseUrl) === shared) sessions.delete(baseUrl);
-      throw error;
-    }
+    if (shared.session !== undefined) return lent(shared.session, leave);
+    return shared.opened.then(
+      (opened) => {
+        shared.session = opened;
+        return lent(opened, leave);
+      },
+      (error: unknown) => {
+        if (sessions.get(baseUrl) === shared) sessions.delete(baseUrl);
+        throw error;
+      },
+    );
   };
 
   const session = async (baseUrl: string, stop: AbortSignal): Promise<Session> => {
     const known = sessions.get(baseUrl);
     if (known === undefined) {
       makeRoom();
-      const made: Shared = { opened: options.open(baseUrl, stop), users: 0, timer: undefined };
+      const opened = options.open(baseUrl, stop);
+      const made: Shared = { opened, session: undefined, users: 0, timer: undefined };
       sessions.set(baseUrl, made);
       return join(baseUrl, made);
     }

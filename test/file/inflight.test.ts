@@ -43,7 +43,7 @@ describe('a process that was suspended and taken for dead', () => {
     await zombie.write(Buffer.from('old'));
     const next = openInflight(root, 'f', hidden);
     await next.write(Buffer.from('new'));
-    await expect(zombie.finish(quick)).rejects.toThrow(RetryableError);
+    await expect(async () => zombie.finish(quick)).rejects.toThrow(RetryableError);
     await zombie.discard();
     await next.finish(quick);
     await next.install();
@@ -170,7 +170,7 @@ describe('an inflight file', () => {
       async (inflight: ReturnType<typeof openInflight>) => void inflight.write(randomBytes(3_000_000)),
       async (inflight: ReturnType<typeof openInflight>) => inflight.finish(quick),
       async (inflight: ReturnType<typeof openInflight>) =>
-        void inflight.finish({ flush: true }).catch(() => undefined),
+        void inflight.finish({ flush: true })?.catch(() => undefined),
     ];
     for (const step of steps) {
       const inflight = openInflight(root, 'a/file', { kind: 'dot' });
@@ -179,7 +179,7 @@ describe('an inflight file', () => {
       await inflight.discard();
       expect(readdirSync(join(base, 'a'))).toEqual([]);
       expect(() => inflight.write(Buffer.from('x'))).toThrow(RetryableError);
-      await expect(inflight.install()).rejects.toBeInstanceOf(RetryableError);
+      await expect(async () => inflight.install()).rejects.toBeInstanceOf(RetryableError);
     }
   });
 
@@ -194,7 +194,7 @@ describe('an inflight file', () => {
   it('cannot be installed unfinished', async () => {
     const inflight = openInflight(root, 'file', hidden);
     await inflight.write(Buffer.from('half'));
-    await expect(inflight.install()).rejects.toBeInstanceOf(RetryableError);
+    await expect(async () => inflight.install()).rejects.toBeInstanceOf(RetryableError);
     await inflight.discard();
     expect(readdirSync(base)).toEqual([]);
   });
@@ -223,7 +223,7 @@ describe('an inflight file', () => {
     mkdirSync(join(base, 'file'));
     const inflight = openInflight(root, 'file', hidden);
     await inflight.finish(quick);
-    await expect(inflight.install()).rejects.toThrow(/directory stands there/u);
+    await expect(async () => inflight.install()).rejects.toThrow(/directory stands there/u);
     await inflight.discard();
     expect(readdirSync(base)).toEqual(['file']);
   });
@@ -242,7 +242,7 @@ describe('an inflight file', () => {
     const { unlinkSync } = await import('node:fs');
     unlinkSync(planted.path);
     symlinkSync('/etc/passwd', planted.path);
-    await expect(planted.install()).rejects.toBeInstanceOf(RetryableError);
+    await expect(async () => planted.install()).rejects.toBeInstanceOf(RetryableError);
     await planted.discard();
     expect(lstatSync(join(base, 'file')).isFile()).toBe(true);
     expect(readdirSync(base)).toEqual(['file']);

@@ -184,7 +184,7 @@ describe.each(['handle', 'path'] as const)('a root, by %s', (way) => {
       await inflight.install();
       expect(readdirSync(join(base, 'd'))).toEqual(['file']);
     } else {
-      await expect(inflight.install()).rejects.toBeInstanceOf(RetryableError);
+      await expect(async () => inflight.install()).rejects.toBeInstanceOf(RetryableError);
     }
     await inflight.discard();
     expect(existsSync(join(base, 'moved/file'))).toBe(false);
