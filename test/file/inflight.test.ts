@@ -183,6 +183,15 @@ describe('an inflight file', () => {
     }
   });
 
+  it('of few bytes is done at once: nobody has to wait', () => {
+    const inflight = openInflight(root, 'file', hidden);
+    expect(inflight.write(Buffer.from('new'))).toBeUndefined();
+    expect(inflight.finish({ ...quick, modified: new Date(1000) })).toBeUndefined();
+    expect(inflight.install()).toBeUndefined();
+    expect(readFileSync(join(base, 'file'), 'utf8')).toBe('new');
+    expect(statSync(join(base, 'file')).mtimeMs).toBe(1000);
+  });
+
   it('stays installed when discarded afterwards', async () => {
     const inflight = openInflight(root, 'file', hidden);
     await inflight.finish(quick);

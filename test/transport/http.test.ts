@@ -63,6 +63,14 @@ describe('a well-behaved answer', () => {
     expect(await bytes(download)).toEqual(rightBody);
   });
 
+  it('of few bytes has come whole, one of many comes as it is read', async () => {
+    const { whole } = await get('right/a');
+    expect(Buffer.concat(whole ?? [])).toEqual(rightBody);
+    const large = await get('stall-large/x');
+    expect(large.whole).toBeUndefined();
+    await large.data[Symbol.asyncIterator]().return?.();
+  });
+
   it('is asked for without any encoding', async () => {
     await fetchAll('right/encoding');
     expect(odd.requests.at(-1)?.headers['accept-encoding']).toBe('identity');
@@ -195,6 +203,15 @@ describe('status codes', () => {
 
   it('a reset connection is retryable', async () => {
     expect(await failure(get('reset/x'))).toBeInstanceOf(RetryableError);
+  });
+
+  it.each([
+    ['reset/x', 2, 'at once when nothing has come: the server may have closed a kept connection'],
+    ['reset-inside/x', 1, 'by others when some of it has come'],
+  ])('%s is asked for %i times: again %s', async (path, times) => {
+    const before = odd.requests.length;
+    await failure(fetchAll(path));
+    expect(odd.requests.length - before).toBe(times);
   });
 
   it('something that is not HTTP, and headers without end, are retryable', async () => {
