@@ -27,7 +27,8 @@ export const audit: Run = async (call) => {
   const signals = untilSignal();
   try {
     const { dryRun } = config.running;
-    const result = await auditPump(config, call.host, { dryRun, now: Date.now, read }, signals.stop);
+    const options = { dryRun, isAsked: true, now: Date.now, read };
+    const result = await auditPump(config, call.host, options, signals.stop);
     return await tellAudit(call, result, dryRun);
   } finally {
     signals.cancel();
@@ -37,7 +38,7 @@ export const audit: Run = async (call) => {
 /** Prints what was found, and says how it is to be taken. */
 export async function tellAudit(
   { terminal, json }: Pick<Call, 'terminal' | 'json'>,
-  { audited, gaps }: AuditResult,
+  { audited, gaps, told }: AuditResult,
   dryRun: boolean,
 ): Promise<number> {
   const faults = audited.filter(({ finding, state }) => isFault(finding) && state !== 'mended');
@@ -47,10 +48,16 @@ export async function tellAudit(
       ...findingAsJson(finding, state),
       problem: problem ?? null,
     }));
-    await terminal.write(JSON.stringify({ complete: gaps.length === 0, gaps, findings }));
+    await terminal.write(JSON.stringify({ complete: gaps.length === 0, gaps, findings, reloaded: told }));
     return code;
   }
   for (const one of audited) for (const line of linesOf(one, dryRun)) await terminal.write(line);
+  for (const { key, problem } of told)
+    await terminal.write(
+      problem === undefined
+        ? `reloaded: ${key}`
+        : `${key} was not reloaded: ${problem}; then: sr reload ${key}`,
+    );
   for (const gap of gaps) await terminal.write(`the broker did not tell all: ${gap}`);
   await terminal.write(ending(audited, faults.length, gaps.length > 0));
   return code;
@@ -81,7 +88,7 @@ function ending(audited: readonly Audited[], faults: number, isPartial: boolean)
     faults === 0 ? 'all is as declared' : `${faults} ${faults === 1 ? 'fault' : 'faults'}`,
     ...(count('mended') > 0 ? [`${count('mended')} mended`] : []),
     ...(count('would be mended') > 0 ? [`${count('would be mended')} would be mended`] : []),
-    ...(isPartial ? ['not everything could be looked at, so nothing was changed'] : []),
+    ...(isPartial ? ['not everything could be looked at, so nothing was changed on the broker'] : []),
   ];
   return parts.join(', ');
 }

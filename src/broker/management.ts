@@ -63,7 +63,8 @@ export interface Management {
   readonly putRights: (user: string, rights: Rights, stop?: AbortSignal) => Promise<void>;
   /** A durable topic exchange. */
   readonly putExchange: (name: string, stop?: AbortSignal) => Promise<void>;
-  /** These three are content when it is gone already. */
+  /** These four are content when it is gone already. The rights are those in this virtual host. */
+  readonly deleteRights: (user: string, stop?: AbortSignal) => Promise<void>;
   readonly deleteUser: (name: string, stop?: AbortSignal) => Promise<void>;
   readonly deleteExchange: (name: string, stop?: AbortSignal) => Promise<void>;
   /** Left alone, and `false`, when somebody reads from it, or it holds messages, and that is to keep it. */
@@ -111,6 +112,9 @@ export function openManagement(address: ManagementAddress): Management {
     putExchange: async (name, stop) => {
       const body = { type: 'topic', durable: true, auto_delete: false, internal: false, arguments: {} };
       await change('PUT', `exchanges/${vhost}/${wire(name)}`, body, stop);
+    },
+    deleteRights: async (user, stop) => {
+      await change('DELETE', `permissions/${vhost}/${wire(user)}`, undefined, stop);
     },
     deleteUser: async (name, stop) => {
       await change('DELETE', `users/${wire(name)}`, undefined, stop);

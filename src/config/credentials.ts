@@ -33,6 +33,8 @@ export interface Credentials {
   readonly size: number;
   /** Throws FatalError (1) when the URL is no broker's, or neither it nor an entry holds user and password. */
   readonly broker: (url: string) => BrokerLogin;
+  /** That one first, and the same account with each other password that the file has for it. Throws as `broker`. */
+  readonly brokers: (url: string) => readonly BrokerLogin[];
   /**
    * The server of a `destination`: the entry found replaces the URL, its path included. Throws FatalError (1) when
    * there is none and the URL cannot do without.
@@ -83,6 +85,7 @@ function credentialsOf(entries: readonly CredentialEntry[], file: string): Crede
   return {
     size: entries.length,
     broker: (url) => brokerOf(entries, url, file),
+    brokers: (url) => brokersOf(entries, url, file),
     site: (url) => siteOf(entries, url, file),
     account: (url) => accountOf(entries, url),
   };
@@ -123,6 +126,20 @@ function brokerOf(entries: readonly CredentialEntry[], url: string, file: string
     login: method,
   };
   return conceal({ ...address, password: password ?? '' }, ['password']);
+}
+
+function brokersOf(entries: readonly CredentialEntry[], url: string, file: string): readonly BrokerLogin[] {
+  const first = brokerOf(entries, url, file);
+  const same = entries.flatMap((entry) => {
+    const { scheme, host, port, vhost, user, password } = entry.login;
+    const isSame =
+      (scheme === 'amqps') === first.tls &&
+      isBroker(entry.login) &&
+      [host, port, vhost, user].join('\n') === [first.host, first.port, first.vhost, first.user].join('\n');
+    return isSame && password !== undefined ? [password] : [];
+  });
+  const others = [...new Set(same)].filter((password) => password !== first.password);
+  return [first, ...others.map((password) => conceal({ ...first, password }, ['password']))];
 }
 
 /** The public account has the same password everywhere, so its name alone will do where no entry says otherwise. */

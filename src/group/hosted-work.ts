@@ -32,6 +32,8 @@ export interface Life {
   report: () => Promise<InstanceReport | undefined>;
   /** Ends what runs, or a pause, so that it begins anew. */
   turn: AbortController;
+  /** Told when a run works, or has failed. */
+  arrived: () => void;
   owner: Owner | undefined;
 }
 
@@ -44,6 +46,7 @@ export const newLife = (): Life => ({
   earlier: emptyBalance,
   report: async () => undefined,
   turn: new AbortController(),
+  arrived: () => undefined,
   owner: undefined,
 });
 
@@ -84,6 +87,7 @@ export async function keepWorking(life: Life, owner: Owner, work: Work): Promise
       continue;
     }
     if (end.kind === 'turned') continue;
+    life.arrived();
     if (end.kind === 'ended' && life.config?.running.once === true) return 'done';
     if (end.kind === 'failed' && end.thrown instanceof FatalError && end.thrown.exitCode === USAGE)
       throw end.thrown;
@@ -165,6 +169,7 @@ async function runFlow(
         endLooking = looking.end;
         life.report = () => reportWith(kit, account, counting.tally, looking.last());
         become('running');
+        if (!stop.aborted) life.arrived();
       },
     });
   } finally {

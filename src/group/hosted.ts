@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
 import { FatalError, messageOf } from '../errors.js';
 import { describeBalance } from '../flow/balance.js';
 import type { Logger } from '../logger.js';
 import { removeAbandoned } from '../process/abandoned.js';
-import { troubleOf as complaintOf } from '../process/children.js';
+import { ARRIVAL, troubleOf as complaintOf } from '../process/children.js';
 import { loggerOf, openLogOf } from '../process/daemon-log.js';
 import type { Host } from '../process/host.js';
 import type { LineSink } from '../process/log-file.js';
@@ -166,7 +167,10 @@ async function reload(
       return { reloaded: false, reason: 'it needs a process of its own now: restart it' };
     logger.info('reload: going on with the configuration as it is now');
     life.config = next;
+    // What is posted after the answer must find the queue bound; one that cannot begin does not hold the answer up.
+    const arrival = new Promise<void>((resolve) => (life.arrived = resolve));
     life.turn.abort();
+    await Promise.race([arrival, sleep(ARRIVAL, undefined, { ref: false })]);
     return { reloaded: true };
   } catch (thrown) {
     logger.error(`reload refused, everything goes on as before: ${messageOf(thrown)}`);

@@ -7,6 +7,7 @@ import { readLines } from '../config/syntax.js';
 import { systemCode } from '../errors.js';
 import type { Host } from '../process/host.js';
 import { baseDirectories } from '../process/order.js';
+import { keeperDirectory, wantedFile } from '../process/keeper-places.js';
 
 /** Where what runs all configurations of a user keeps its things. */
 export interface GroupPlaces {
@@ -19,8 +20,8 @@ export interface GroupPlaces {
 
 export function groupPlaces(host: Host): GroupPlaces {
   const { state, log } = directoriesHere(host);
-  const directory = join(state, 'sr');
-  return { directory, wanted: join(directory, 'wanted.json'), log };
+  const directory = keeperDirectory(state);
+  return { directory, wanted: wantedFile(state), log };
 }
 
 export const carrierDirectory = (directory: string, number: number): string =>

@@ -29,10 +29,15 @@ export async function auditRound(
       logger.info(elsewhere);
       return;
     }
-    const options = { dryRun: config.running.dryRun, done, now: Date.now, read };
-    const { audited, gaps } = await auditPump(config, host, options, stop);
+    const options = { dryRun: config.running.dryRun, isAsked: false, done, now: Date.now, read };
+    const { audited, gaps, told } = await auditPump(config, host, options, stop);
     for (const one of audited) if (one.state !== 'mended') tell(one, logger);
-    for (const gap of gaps) logger.error(`audit: the broker did not tell all, so nothing is changed: ${gap}`);
+    for (const { key, problem } of told) {
+      if (problem === undefined) logger.info(`audit: ${key} was reloaded: it knows the new users`);
+      else logger.error(`audit: ${key} was not reloaded: ${problem}; remedy: sr reload ${key}`);
+    }
+    for (const gap of gaps)
+      logger.error(`audit: the broker did not tell all, so nothing is changed there: ${gap}`);
     logger.info(`audit: ${audited.length} findings`);
   } catch (thrown) {
     if (stop.aborted) return;

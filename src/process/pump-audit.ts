@@ -1,18 +1,21 @@
 import { certificateEnd } from '../broker/certificate.js';
-import { connectBroker } from '../broker/connection.js';
 import type { Config } from '../config/config.js';
-import { FatalError, messageOf, RetryableError } from '../errors.js';
+import type { BrokerLogin } from '../config/credentials.js';
+import { FatalError, RetryableError } from '../errors.js';
 import { type Applied, applyRepairs } from '../pump/apply.js';
 import { checkCertificate } from '../pump/check-certificate.js';
-import { checkFiles, checkMode } from '../pump/check-files.js';
+import { checkMode } from '../pump/check-files.js';
 import { checkBroker } from '../pump/check.js';
-import { expectedOf } from '../pump/expected.js';
-import type { Finding } from '../pump/findings.js';
+import { expectedOf, ownerOfExchange } from '../pump/expected.js';
+import { type Finding, type HostRepair, isOfBroker } from '../pump/findings.js';
 import { type Picture, takePicture } from '../pump/picture.js';
 import { isInScope, type Scope } from '../pump/scope.js';
+import { lookAtHost, mendHost } from './audit-host.js';
 import { type Administration, credentialsFileOf, openAdministration } from './administration.js';
 import type { Host } from './host.js';
-import { modeOf, readAllConfigurations } from './pump-files.js';
+import { modeOf } from './pump-files.js';
+import { type Told, tellUsers } from './tell-users.js';
+import { tryLogin } from './try-login.js';
 import { nextUnread, readUnread, writeUnread } from './unread.js';
 
 /** A finding, and what became of it. */
@@ -27,6 +30,8 @@ export interface AuditResult {
   readonly audited: readonly Audited[];
   /** Why not everything could be looked at. */
   readonly gaps: readonly string[];
+  /** What runs and had to know of users who were made. */
+  readonly told: readonly Told[];
 }
 
 /** What the options of a configuration let an audit mend. */
@@ -42,6 +47,8 @@ export interface AuditOptions {
   /** Told of each repair when it has been tried. */
   readonly done?: (applied: Applied) => void;
   readonly now: () => number;
+  /** Somebody wants to know now: this is no round of a daemon. */
+  readonly isAsked: boolean;
   /** The configuration as it is by then. */
   readonly read: () => Config;
 }
@@ -57,7 +64,7 @@ export async function auditPump(
   stop?: AbortSignal,
 ): Promise<AuditResult> {
   const mode = modeOf(credentialsFileOf(config, host));
-  const administration = openAdministration(config, host, { look: options.dryRun });
+  const administration = await openAdministration(config, host, { look: options.dryRun }, stop);
   try {
     const picture = await lookAt(administration, stop);
     // After the picture: who adds a user declares it first, so whoever is in the picture is declared by now.
@@ -81,11 +88,12 @@ export async function auditPump(
         permissions: config.reporting.userPermissions,
       }),
       ...checkMode(administration.credentialsFile, mode),
-      ...checkFiles(readAllConfigurations(administration, host)),
+      ...(await lookAtHost(administration.directories, host, { now, isAsked: options.isAsked })),
       ...(await beyondTheBroker(administration, host, now, stop)),
     ];
     if (!options.dryRun && picture.gaps.length === 0) writeUnread(administration.state, unread);
-    return { audited: await mend(found, picture, administration, options, stop), gaps: picture.gaps };
+    const audited = await mend(found, picture, administration, { ...options, host }, stop);
+    return { audited, gaps: picture.gaps, told: await tellOf(audited, administration, host) };
   } finally {
     await administration.management.close();
   }
@@ -106,8 +114,8 @@ async function lookAt({ management, admin }: Administration, stop?: AbortSignal)
 async function mend(
   found: readonly Finding[],
   picture: Picture,
-  { management, config }: Administration,
-  { dryRun, done }: AuditOptions,
+  { management, config, directories }: Administration,
+  { dryRun, done = () => undefined, host }: AuditOptions & { readonly host: Host },
   stop?: AbortSignal,
 ): Promise<readonly Audited[]> {
   const scope = scopeOf(config);
@@ -118,13 +126,49 @@ async function mend(
       state: due.includes(finding) ? 'would be mended' : 'found',
       problem: undefined,
     }));
-  const applied = await applyRepairs(due, picture, management, done ?? (() => undefined), stop);
+  const { here, there } = separate(due);
+  const applied = there.length === 0 ? [] : await applyRepairs(there, picture, management, done, stop);
+  const results = await mendHost([...here.values()], directories, host, stop);
+  for (const [finding, repair] of here) {
+    const one = { finding, repair, problem: results.get(repair) };
+    applied.push(one);
+    done(one);
+  }
   const problems = new Map(applied.map(({ finding, problem }) => [finding, problem]));
   return found.map((finding) => {
     const problem = problems.get(finding);
     const state = !problems.has(finding) ? 'found' : problem === undefined ? 'mended' : 'not mended';
     return { finding, state, problem };
   });
+}
+
+/** What is mended on this host, and on the broker: the one takes no whole picture of the other. */
+function separate(due: readonly Finding[]): {
+  readonly here: ReadonlyMap<Finding, HostRepair>;
+  readonly there: readonly Finding[];
+} {
+  const here = new Map<Finding, HostRepair>();
+  for (const finding of due) {
+    const { repair } = finding;
+    if (repair !== undefined && !isOfBroker(repair)) here.set(finding, repair);
+  }
+  return { here, there: due.filter((finding) => !here.has(finding)) };
+}
+
+/** Who was made, or whose exchanges were, is known to what runs from now on. */
+function tellOf(
+  audited: readonly Audited[],
+  { config, directories }: Administration,
+  host: Host,
+): Promise<readonly Told[]> {
+  const { users } = expectedOf(config);
+  const names = audited.flatMap(({ finding, state }) => {
+    const { repair } = finding;
+    if (state !== 'mended' || repair?.action !== 'create') return [];
+    if (repair.kind === 'user') return [repair.name];
+    return repair.kind === 'exchange' ? (ownerOfExchange(repair.name, users.keys()) ?? []) : [];
+  });
+  return tellUsers(new Set(names), directories, host, { look: false });
 }
 
 /** Certificates, and the accounts of the pump where `pump` is on. */
@@ -159,12 +203,9 @@ async function beyondTheBroker(
       );
       continue;
     }
-    const problem = await loginProblem(
-      () => credentials.broker(config.withPassword(url)),
-      config,
-      host,
-      stop,
-    );
+    const addressOf = (): BrokerLogin =>
+      option === 'admin' ? admin : credentials.broker(config.withPassword(url));
+    const problem = await tryLogin(addressOf, { config, host, stop });
     if (problem !== undefined)
       found.push(
         fault(
@@ -187,36 +228,3 @@ const fault = (code: string, object: string, text: string, remedy: string): Find
   remedy,
   repair: undefined,
 });
-
-/** Milliseconds for a login. */
-const LOGIN = 20_000;
-
-async function loginProblem(
-  addressOf: () => Administration['admin'],
-  config: Config,
-  host: Host,
-  stop?: AbortSignal,
-): Promise<string | undefined> {
-  const late = new AbortController();
-  const end = (): void => late.abort();
-  const timer = setTimeout(end, LOGIN);
-  stop?.addEventListener('abort', end, { once: true });
-  let connection: ReturnType<typeof connectBroker> | undefined;
-  try {
-    connection = connectBroker({
-      addresses: [addressOf()],
-      name: `${config.program} check`,
-      version: host.version,
-      tlsRigour: config.queue.tlsRigour === 'medium' ? 'normal' : config.queue.tlsRigour,
-    });
-    await connection.link(late.signal, { failFast: true });
-    return undefined;
-  } catch (thrown) {
-    if (thrown instanceof FatalError || thrown instanceof RetryableError) return messageOf(thrown);
-    throw thrown;
-  } finally {
-    clearTimeout(timer);
-    stop?.removeEventListener('abort', end);
-    await connection?.close();
-  }
-}

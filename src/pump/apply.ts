@@ -1,6 +1,6 @@
 import type { Management, NewUser } from '../broker/management.js';
 import { FatalError, messageOf } from '../errors.js';
-import type { Finding, Repair } from './findings.js';
+import { type BrokerRepair, type Finding, isOfBroker, type Repair } from './findings.js';
 import { hashingAlgorithm, hashPassword } from './passwords.js';
 import type { Picture } from './picture.js';
 
@@ -13,7 +13,7 @@ export interface Applied {
 }
 
 /** Users before what they may do, and what is made before what is removed; accounts before what they could use. */
-const order: readonly (readonly [Repair['action'], Repair['kind']])[] = [
+const order: readonly (readonly [BrokerRepair['action'], BrokerRepair['kind']])[] = [
   ['create', 'user'],
   ['change', 'password'],
   ['change', 'tags'],
@@ -21,19 +21,20 @@ const order: readonly (readonly [Repair['action'], Repair['kind']])[] = [
   ['create', 'permissions'],
   ['change', 'permissions'],
   ['delete', 'user'],
+  ['delete', 'rights'],
   ['delete', 'exchange'],
   ['delete', 'queue'],
 ];
 
-const rankOf = (repair: Repair): number =>
+const rankOf = (repair: BrokerRepair): number =>
   order.findIndex(([action, kind]) => action === repair.action && kind === repair.kind);
 
 /** Repairs in the order in which they must be made. */
-export const inOrder = (repairs: readonly Repair[]): readonly Repair[] =>
+export const inOrder = (repairs: readonly BrokerRepair[]): readonly BrokerRepair[] =>
   [...repairs].sort((a, b) => rankOf(a) - rankOf(b));
 
 /**
- * Mends findings, each by itself: what cannot be done is told and keeps nothing else from being done. Throws
+ * Mends findings of the broker, each by itself: what cannot be done is told and keeps nothing else from being done. Throws
  * FatalError when the picture is not whole: what it lacks may be there.
  */
 export async function applyRepairs(
@@ -42,11 +43,13 @@ export async function applyRepairs(
   management: Management,
   done: (applied: Applied) => void,
   stop?: AbortSignal,
-): Promise<readonly Applied[]> {
+): Promise<Applied[]> {
   if (picture.gaps.length > 0)
     throw new FatalError(`nothing is changed: the broker did not tell all (${picture.gaps.join('; ')})`);
   const due = findings
-    .flatMap((finding) => (finding.repair === undefined ? [] : [{ finding, repair: finding.repair }]))
+    .flatMap((finding) =>
+      finding.repair !== undefined && isOfBroker(finding.repair) ? [{ finding, repair: finding.repair }] : [],
+    )
     .sort((a, b) => rankOf(a.repair) - rankOf(b.repair));
   const known = new Set(picture.users.map(({ name }) => name));
   const all: Applied[] = [];
@@ -60,7 +63,7 @@ export async function applyRepairs(
 }
 
 async function attempt(
-  repair: Repair,
+  repair: BrokerRepair,
   picture: Picture,
   known: Set<string>,
   management: Management,
@@ -78,7 +81,7 @@ async function attempt(
 
 /** Makes one change. Throws what keeps it from being made. */
 export async function mend(
-  repair: Repair,
+  repair: BrokerRepair,
   picture: Picture,
   known: ReadonlySet<string>,
   management: Management,
@@ -110,6 +113,9 @@ export async function mend(
       return management.putUser(name, newUser(repair.password, repair.tags), stop);
     case 'tags':
       return management.putUser(name, { ...repair.before, tags: repair.tags }, stop);
+    case 'rights':
+      refuseTagged(name, picture);
+      return management.deleteRights(name, stop);
     case 'permissions':
       if (!known.has(name)) throw new FatalError(`there is no user ${name} on the broker yet`);
       return management.putRights(name, repair.rights, stop);

@@ -1,4 +1,4 @@
-import type { ListedUser } from '../broker/listed.js';
+import type { ListedUser, Rights } from '../broker/listed.js';
 import type { Expected } from './expected.js';
 import type { Finding } from './findings.js';
 import { isPassword } from './passwords.js';
@@ -30,9 +30,18 @@ export function checkUsers(
     const user = there.get(name);
     return user === undefined ? [missingUser(name, role, how)] : differingPassword(user, how);
   });
+  const rightsHere = new Map(picture.rights.map((row) => [row.user, row]));
   const others = picture.users
-    .filter(({ name }) => !expected.users.has(name) && name !== how.self && !picture.elsewhere.has(name))
-    .map(undeclared);
+    .filter(({ name }) => !expected.users.has(name) && name !== how.self)
+    // Who has rights in other virtual hosts only is no concern of this pump.
+    .filter(({ name }) => rightsHere.has(name) || !picture.elsewhere.has(name))
+    .map((user) => {
+      const elsewhere = picture.elsewhere.get(user.name);
+      const rights = rightsHere.get(user.name);
+      return elsewhere === undefined || rights === undefined
+        ? undeclared(user)
+        : shared(user, rights, elsewhere);
+    });
   const names = new Set([...expected.users.keys(), ...others.map(({ object }) => object)]);
   return [...declared, ...others, ...confusable(names, set)];
 }
@@ -107,6 +116,27 @@ function undeclared({ name, tags }: ListedUser): Finding {
         ? 'remove it by hand if it is not wanted: an audit removes no user with a tag'
         : `declare it in admin.conf, or let audit_apply users remove it`,
     repair: tags.length > 0 ? undefined : { action: 'delete', kind: 'user', name },
+  };
+}
+
+/** Somebody else's, with rights here, too: these may go, and the account stays. */
+function shared({ name, tags }: ListedUser, rights: Rights, elsewhere: readonly string[]): Finding {
+  const { configure, write, read } = rights;
+  const where = elsewhere.join(', ');
+  return {
+    class: 'users',
+    code: 'shared-user',
+    severity: tags.length > 0 ? 'note' : 'error',
+    object: name,
+    text: `user ${name} is not declared, and has rights here as in virtual host ${where}`,
+    remedy:
+      tags.length > 0
+        ? 'take its rights away by hand if they are not wanted: an audit touches no user with a tag'
+        : 'declare it in admin.conf, or let audit_apply users take its rights in this virtual host away; the user itself stays',
+    repair:
+      tags.length > 0
+        ? undefined
+        : { action: 'delete', kind: 'rights', name, before: { configure, write, read } },
   };
 }
 

@@ -2,14 +2,24 @@ import type { Rights } from '../broker/listed.js';
 import type { NewUser } from '../broker/management.js';
 
 /** Classes that `audit_apply` names; nothing of the class `pump` is mended by an audit. */
-export const classes = ['exchanges', 'queues', 'users', 'permissions', 'pump'] as const;
+export const classes = ['exchanges', 'queues', 'users', 'permissions', 'daemons', 'quota', 'pump'] as const;
 export type FindingClass = (typeof classes)[number];
 
 /** A note is worth knowing and no fault: it does not decide how the audit ends. */
 export type Severity = 'error' | 'warning' | 'note';
 
+/** One change of what runs on this host. */
+export type HostRepair =
+  /** A configuration, such as `sarra/from_alice`. */
+  | { readonly action: 'start'; readonly kind: 'daemon'; readonly name: string }
+  /** What the sources of a configuration keep. */
+  | { readonly action: 'recount'; readonly kind: 'quota'; readonly name: string };
+
+/** One change. */
+export type Repair = BrokerRepair | HostRepair;
+
 /** One change of the broker. */
-export type Repair =
+export type BrokerRepair =
   | { readonly action: 'create'; readonly kind: 'exchange'; readonly name: string }
   | {
       readonly action: 'delete';
@@ -39,6 +49,13 @@ export type Repair =
       readonly name: string;
       readonly before: NewUser;
       readonly tags: readonly string[];
+    }
+  | {
+      /** Those in this virtual host; the user stays. */
+      readonly action: 'delete';
+      readonly kind: 'rights';
+      readonly name: string;
+      readonly before: Rights;
     }
   | {
       readonly action: 'create' | 'change';
@@ -75,6 +92,10 @@ const tagsText = (tags: readonly string[]): string =>
 export function differenceOf(repair: Repair): readonly string[] {
   const { kind, name } = repair;
   switch (kind) {
+    case 'daemon':
+      return [`~ ${name} is started again, or replaced`];
+    case 'quota':
+      return [`~ ${name} counts its files anew`];
     case 'exchange':
     case 'queue':
       return [`${repair.action === 'create' ? '+' : '-'} ${kind} ${name}`];
@@ -84,6 +105,8 @@ export function differenceOf(repair: Repair): readonly string[] {
       return [`- password of ${name}`, `+ password of ${name}, as in credentials.conf`];
     case 'tags':
       return [`- user ${name}, ${tagsText(repair.before.tags)}`, `+ user ${name}, ${tagsText(repair.tags)}`];
+    case 'rights':
+      return [`- permissions of ${name}: ${rightsText(repair.before)} (the user stays)`];
     case 'permissions':
       return [
         ...(repair.before === undefined ? [] : [`- permissions of ${name}: ${rightsText(repair.before)}`]),
@@ -91,6 +114,15 @@ export function differenceOf(repair: Repair): readonly string[] {
       ];
   }
 }
+
+export const isOfBroker = (repair: Repair): repair is BrokerRepair =>
+  repair.kind !== 'daemon' && repair.kind !== 'quota';
+
+/** What the findings ask to be made or changed on the broker; nothing that is removed. */
+export const withoutRemovals = (findings: readonly Finding[]): readonly BrokerRepair[] =>
+  findings.flatMap(({ repair }) =>
+    repair === undefined || !isOfBroker(repair) || repair.action === 'delete' ? [] : [repair],
+  );
 
 /** A finding for programs: no password is in it. */
 export const findingAsJson = (finding: Finding, state: string): object => ({

@@ -13,8 +13,8 @@ export interface Picture {
   readonly users: readonly ListedUser[];
   /** Rights in this virtual host. */
   readonly rights: readonly ListedRights[];
-  /** Users that have rights in other virtual hosts only: somebody else's. */
-  readonly elsewhere: ReadonlySet<string>;
+  /** Users that have rights in other virtual hosts, too, or only there: somebody else's. */
+  readonly elsewhere: ReadonlyMap<string, readonly string[]>;
   readonly exchanges: readonly ListedExchange[];
   readonly queues: readonly ListedQueue[];
   readonly bindings: readonly ListedBinding[];
@@ -55,7 +55,8 @@ export async function takePicture(
         gaps.push(`the list of exchanges is without ${name === '' ? 'the nameless one' : name}`);
   }
   const rights = allRights.filter((row) => row.vhost === vhost);
-  const here = new Set(rights.map(({ user }) => user));
-  const elsewhere = new Set(allRights.map(({ user }) => user).filter((user) => !here.has(user)));
+  const elsewhere = new Map<string, string[]>();
+  for (const row of allRights)
+    if (row.vhost !== vhost) elsewhere.set(row.user, [...(elsewhere.get(row.user) ?? []), row.vhost]);
   return { users, rights, elsewhere, exchanges, queues, bindings, gaps };
 }

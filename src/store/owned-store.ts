@@ -12,7 +12,7 @@ import { openPaths } from './paths.js';
 import { openRetries } from './retry-list.js';
 import { openSeen } from './seen.js';
 import type { RetryOrder, Store } from './store.js';
-import { openUsage } from './usage.js';
+import { openUsage, type SharedUsage } from './usage.js';
 
 export interface OwnedStoreOptions {
   /** Put every write on the disk before it counts as done, so that it survives a power failure. Default false. */
@@ -32,6 +32,7 @@ export interface OwnedStoreOptions {
 export interface OwnedStore {
   /** One more client. Closing what is answered gives up all that the client holds. */
   readonly join: (name: string) => Store;
+  readonly usage: Pick<SharedUsage, 'look' | 'recount'>;
   /** Drop what nobody remembers any more; done every minute by itself. */
   readonly expire: () => Promise<void>;
   /**
@@ -218,5 +219,5 @@ export async function openOwnedStore(
     failed.throwIfAborted();
     for (const one of ends) if (one.status === 'rejected') throw one.reason;
   };
-  return { join, expire, failed, close };
+  return { join, usage, expire, failed, close };
 }

@@ -77,7 +77,8 @@ export async function becomeOwner(directory: string, options: OwnerOptions = {})
   try {
     const token = randomBytes(16).toString('hex');
     const socket = await socketPath(directory);
-    const server = await serve({ ...options, socket, token, owned: { join: joinOwned } });
+    const handlers = { ...usageHandlers(() => owned.usage), ...options.handlers };
+    const server = await serve({ ...options, handlers, socket, token, owned: { join: joinOwned } });
     await publishOwner(directory, socket, token, options.shared);
     return {
       get store() {
@@ -118,6 +119,15 @@ export async function becomeOwner(directory: string, options: OwnerOptions = {})
     throw error;
   }
 }
+
+/** What sources keep, for who looks after the pump. */
+const usageHandlers = (usage: () => OwnedStore['usage']): Handlers => ({
+  usage: async (sources) => usage().look(Array.isArray(sources) ? sources.map(String) : []),
+  recount: async () => {
+    usage().recount();
+    return { recounting: true };
+  },
+});
 
 /** The store asks for so much at once; opening it with less would only make it fail again. */
 const ROOM = 1024 * 1024;

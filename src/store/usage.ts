@@ -22,8 +22,19 @@ export interface Usage {
   readonly uncounted: (source: string) => Promise<void>;
 }
 
+/** What a source keeps, as far as it is known. */
+export interface Kept {
+  readonly source: string;
+  readonly used: number;
+  /** When all was counted last, in milliseconds since 1970; undefined since the start of this owner. */
+  readonly countedAt?: number;
+}
+
 export interface SharedUsage {
   readonly of: (client: Client) => Usage;
+  readonly look: (sources: readonly string[]) => readonly Kept[];
+  /** All are to be counted anew by whoever asks next whether to count. */
+  readonly recount: () => void;
   /** Gives up what the client has reserved, and the count that it has begun. */
   readonly leave: (client: Client) => void;
 }
@@ -99,6 +110,14 @@ export function openUsage(engine: Engine, now: () => number): SharedUsage {
         if (account.counting?.client === client) account.counting = undefined;
       },
     }),
+    look: (sources) =>
+      sources.map((source) => {
+        const { used, countedAt } = accountOf(source);
+        return { source, used, ...(Number.isFinite(countedAt) && { countedAt }) };
+      }),
+    recount: () => {
+      for (const account of accounts.values()) account.countedAt = Number.NEGATIVE_INFINITY;
+    },
     leave: (client) => {
       for (const account of accounts.values()) {
         account.reserved.delete(client);

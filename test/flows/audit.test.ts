@@ -2,7 +2,7 @@
  * sr_audit before a real broker: each fault is planted, found, left alone by an audit that may mend everything else, and
  * mended by one that is told to.
  */
-import { chmod, readFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { audit as auditAction } from '../../src/action/audit.js';
@@ -14,10 +14,11 @@ import { brokerOf, type Ended, type Home, makeHome } from '../servers/programs.j
 import { openSites, type Reply, type Sites } from '../servers/sites.js';
 import { api, eventually, ownBroker, testHost, type TestHost, type TestUser } from '../servers/rabbitmq.js';
 
-const classes = ['exchanges', 'queues', 'users', 'permissions'] as const;
+const classes = ['exchanges', 'queues', 'users', 'permissions', 'daemons', 'quota'] as const;
 
 interface Told {
   readonly complete: boolean;
+  readonly reloaded: readonly { readonly key: string; readonly problem?: string }[];
   readonly gaps: readonly string[];
   readonly findings: readonly {
     readonly class: string;
@@ -106,7 +107,8 @@ beforeEach(async () => {
   expect(await look('--users')).toMatchObject({ code: 0, complete: true });
 });
 afterEach(async () => {
-  for (const { name } of [feeder, alice, bob]) await api(broker, 'DELETE', `users/${wire(name)}`);
+  for (const name of [feeder.name, alice.name, bob.name, `trent-${count}`])
+    await api(broker, 'DELETE', `users/${wire(name)}`);
   await home.remove();
   await host.remove();
 });
@@ -235,6 +237,24 @@ const planted: readonly Planted[] = [
       return name;
     },
     isThere: async (name) => (await userNames()).includes(name),
+  },
+  {
+    what: 'rights of a user that nobody declared, and that another virtual host needs',
+    class: 'users',
+    code: 'shared-user',
+    plant: async () => {
+      const name = `trent-${count}`;
+      await put(`users/${name}`, { password: 'x', tags: '' });
+      const rights = { configure: '.*', write: '.*', read: '.*' };
+      for (const vhost of ['%2F', wire(host.vhost)]) await put(`permissions/${vhost}/${name}`, rights);
+      return name;
+    },
+    isThere: async (name) => {
+      expect(await userNames()).toContain(name);
+      const elsewhere = (await get('permissions')).filter(({ user }) => user === name);
+      expect(elsewhere.map(({ vhost }) => vhost)).toContain('/');
+      return (await rightsIn(name)) !== undefined;
+    },
   },
   {
     what: 'a declared user that is missing',
@@ -605,6 +625,98 @@ it('as a daemon looks with each heartbeat, mends, and says so in the log', async
   } finally {
     expect((await home.run('sr_police', ['stop', 'pump'])).code).toBe(0);
   }
+});
+
+describe('what runs on the host of the pump', () => {
+  /** Who runs it, by the file that it leaves in its directory of state. */
+  const pidIn = async (directory: string): Promise<number> =>
+    (JSON.parse(await readFile(join(home.state, directory, 'owner.json'), 'utf8')) as { pid: number }).pid;
+
+  beforeEach(async () => {
+    await home.configure('2xlog', 'pump', ['heartbeat 0.2']);
+    await home.configure('sarra', 'from_alice', [
+      `broker ${brokerOf(host, feeder)}`,
+      `exchange xs_${alice.name}`,
+      'source_from_exchange on',
+      `post_broker ${brokerOf(host, feeder)}`,
+      'post_exchange xpublic',
+      'post_base_url http://127.0.0.1:9/',
+      `directory ${home.directory}/pub/\${SOURCE}`,
+      'heartbeat 0.2',
+      `quota ${alice.name} 10`,
+    ]);
+    expect(await home.run('sr', ['start'])).toMatchObject({ code: 0 });
+  });
+  afterEach(async () => {
+    await home.run('sr', ['stop']);
+  });
+
+  it('what was started and does not run is found, and started when that is told', async () => {
+    expect((await look()).findings.filter(({ class: kind }) => kind === 'daemons')).toEqual([]);
+    // The keeper first: it would start the other one again, as that one would the keeper.
+    const pids = [await pidIn('sr'), await pidIn('2xlog/pump')];
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    const found = await look('--audit_apply', without('daemons'));
+    expect([...faultsOf(found)].sort((a, b) => (a.object < b.object ? -1 : 1))).toMatchObject(
+      ['2xlog/pump', 'sarra/from_alice'].map((object) => ({
+        class: 'daemons',
+        code: 'missing-daemon',
+        object,
+        state: 'found',
+      })),
+    );
+    expect(found.code).toBe(1);
+    expect((await home.run('sr', ['status'])).code).toBe(3);
+    const mended = await look('--audit_apply', 'daemons');
+    expect(faultsOf(mended).map(({ state }) => state)).toEqual(['mended', 'mended']);
+    expect((await home.run('sr', ['status'])).code).toBe(0);
+    // What was stopped is not wanted.
+    expect((await home.run('sr', ['stop', '2xlog/pump'])).code).toBe(0);
+    expect((await look()).code).toBe(0);
+  });
+
+  it('what runs and does not answer is found', async () => {
+    const pid = await pidIn('2xlog/pump');
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const { findings } = await look();
+      expect(findings).toContainEqual(
+        expect.objectContaining({ code: 'hung-daemon', object: '2xlog/pump', state: 'found' }),
+      );
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
+  it('what sources keep is told, and counted anew when that is told', async () => {
+    const kept = async (...words: string[]): Promise<unknown> =>
+      (await look(...words)).findings.filter(({ class: kind }) => kind === 'quota');
+    await eventually('the files are counted', async () =>
+      JSON.stringify(await kept()).includes(`${alice.name} keeps 0 of 10 bytes (0 %)`),
+    );
+    // Put there by somebody else, so nobody has counted it.
+    await mkdir(join(home.directory, 'pub', alice.name), { recursive: true });
+    await writeFile(join(home.directory, 'pub', alice.name, 'file'), 'nine here');
+    expect(await kept()).toMatchObject([{ code: 'kept', severity: 'note', state: 'found' }]);
+    expect(await kept('--audit_apply', 'quota')).toMatchObject([{ state: 'mended' }]);
+    await eventually('the files are counted anew', async () =>
+      JSON.stringify(await kept()).includes(`${alice.name} keeps 9 of 10 bytes (90 %)`),
+    );
+    expect(await kept()).toMatchObject([{ code: 'growing-quota', severity: 'warning' }]);
+  });
+
+  it('learns of users that an audit has made', async () => {
+    await configure(`declare source dora-${count}`);
+    await appendFile(
+      join(home.configuration, 'credentials.conf'),
+      `${brokerOf(host, { name: `dora-${count}`, password: '' }).replace('@', ':pw-of-dora@')}\n`,
+    );
+    const { reloaded } = await look('--users');
+    expect(reloaded).toEqual([{ key: '2xlog/pump' }]);
+    const bound = (await get(`bindings/${wire(host.vhost)}`)).map(({ source }) => source);
+    expect(bound).toContain(`xs_dora-${count}`);
+    await api(broker, 'DELETE', `users/dora-${count}`);
+  });
 });
 
 it('acts only while this host has the address of vip', async () => {

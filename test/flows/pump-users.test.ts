@@ -1,11 +1,14 @@
 /** A pump from a bare broker by sr_pump, and what its users can and cannot do there. */
-import { readFile, stat } from 'node:fs/promises';
+import { appendFile, chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import amqp from 'amqplib';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCredentials } from '../../src/config/credentials.js';
+import { strikeAt, strikeEach, struckStep } from '../faults/strike.js';
 import { type Ended, type Home, makeHome } from '../servers/programs.js';
+import { type Listener, listen } from '../servers/listener.js';
+import { openSites, type Site } from '../servers/sites.js';
 import { api, eventually, ownBroker, testHost, type TestHost } from '../servers/rabbitmq.js';
 
 let broker: Awaited<ReturnType<typeof ownBroker>>;
@@ -102,6 +105,33 @@ describe('init', () => {
     expect(stdout).toContain('- user guest\n');
     expect(stdout).toMatch(/\+ .*credentials\.conf: amqp:\/\/feeder:\*\*\*@/u);
     expect(await users()).toEqual(['guest']);
+    await expect(text('admin.conf')).rejects.toThrow('ENOENT');
+  });
+
+  it('takes the password of who is there already as it is, however short', async () => {
+    const asGuest = [...words(), '--as', 'guest', '--dry_run'];
+    expect((await pump([...asGuest, '--password_file', '-'], 'guest\n')).code).toBe(0);
+    // That one everybody knows.
+    expect((await pump(asGuest)).code).toBe(0);
+    const wrong = await pump([...asGuest, '--password_file', '-'], 'guesses\n');
+    expect(wrong).toMatchObject({ code: 2, stdout: '' });
+    expect(wrong.stderr).toContain('refuses user guest');
+    const unknown = await pump([...words(), '--as', 'somebody', '--dry_run']);
+    expect(unknown.stderr).toContain('the password of somebody is not known: give it with --password_file');
+    const whose = await pump([...words(), '--dry_run', '--password_file', '-'], 'guest\n');
+    expect(whose.stderr).toContain('is that of --as USER');
+  });
+
+  it.each([
+    ['http://root:s3cret-s3cret@127.0.0.1:15672/'],
+    ['http://s3cret-s3cret@127.0.0.1:15672/'],
+    ['http://127.0.0.1:15672/?s3cret-s3cret@'],
+    ['ftp://127.0.0.1/s3cret-s3cret'],
+  ])('takes no secret in the address of the API: %s', async (address) => {
+    const { code, stdout, stderr } = await pump(['init', '--broker', url, '--management', address]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('--management is written http://HOST:PORT/');
+    expect(stdout + stderr).not.toContain('s3cret');
     await expect(text('admin.conf')).rejects.toThrow('ENOENT');
   });
 
@@ -203,7 +233,10 @@ describe('user add', () => {
     const carol = await pump(['user', 'add', 'carol', '--source']);
     expect(carol).toMatchObject({ code: 0, stderr: '' });
     expect(carol.stdout).not.toContain(await passwordOf('carol'));
-    expect((await pump(['user', 'add', 'alice', '--source'])).code).toBe(0);
+    const alice = await pump(['user', 'add', 'alice', '--source']);
+    expect(alice.code).toBe(0);
+    // Nothing runs, which is no trouble.
+    expect(alice.stdout).not.toContain('reloaded');
     expect((await pump(['user', 'add', 'bob', '--password_file', '-'], 'p:w/ @#ü%41\n')).code).toBe(0);
     expect(await passwordOf('bob')).toBe('p:w/ @#ü%41');
     expect((await pump(['user', 'add', 'al', '--subscriber'])).code).toBe(0);
@@ -367,6 +400,104 @@ describe('carol', () => {
   });
 });
 
+describe('carol, before the daemons of the pump', () => {
+  const sites = openSites();
+  const heard: Record<'xpublic' | 'xlog' | 'xl_alice' | 'xl_carol', Listener> = {} as typeof heard;
+  let carol: ChannelModel;
+  let site: Site;
+  let added: Ended;
+
+  /** As she writes it herself, past our programs. */
+  const send = async (
+    model: ChannelModel,
+    exchange: string,
+    topic: string,
+    body: string,
+    headers: object,
+  ) => {
+    const channel = await model.createConfirmChannel();
+    channel.publish(exchange, topic, Buffer.from(body), { headers });
+    await channel.waitForConfirms();
+    await channel.close();
+  };
+  const recordBy = (user: string, path: string): string =>
+    `20260101120000.000 ${site.url} /${path} 201 host.example.org ${user} 0.1`;
+  const logOf = (program: string, name: string): Promise<string> =>
+    readFile(join(home.state, 'log', `${program}_${name}_01.log`), 'utf8');
+
+  beforeAll(async () => {
+    site = await sites.open(() => Buffer.from('hers'));
+    await home.configure('sarra', 'from_carol', [
+      `broker amqp://feeder@127.0.0.1:${broker.port}/`,
+      'exchange xs_carol',
+      'source_from_exchange on',
+      'source_hosts 127.0.0.1',
+      `post_broker amqp://feeder@127.0.0.1:${broker.port}/`,
+      'post_base_url http://127.0.0.1:9/',
+      `post_base_dir ${home.directory}/pub`,
+      'directory ${PBD}/${SOURCE}',
+      'mirror on',
+    ]);
+    for (const program of ['2xlog', 'log2source']) await home.configure(program, 'pump', []);
+    for (const exchange of ['xpublic', 'xlog', 'xl_alice', 'xl_carol'] as const)
+      heard[exchange] = await listen(host, exchange);
+    expect((await home.run('sr', ['start'])).code).toBe(0);
+    added = await pump(['user', 'add', 'grace', '--subscriber']);
+    carol = await connect('carol');
+  });
+  afterAll(async () => {
+    await carol.close();
+    await home.run('sr', ['stop']);
+    await pump(['user', 'remove', 'grace']);
+    await sites.stop();
+  });
+
+  it('forges source and from_cluster: both are corrected, and that is recorded', async () => {
+    const headers = { source: 'alice', from_cluster: 'elsewhere', parts: '1,4,1,0,0' };
+    const body = `20260101120000.000 ${site.url} /forged`;
+    await send(carol, 'xs_carol', 'v02.post.forged', body, headers);
+    const post = await heard.xpublic.until('her post', (one) => one.body.endsWith('/forged'));
+    expect(post.headers).toMatchObject({ source: 'carol', from_cluster: 'pumpa' });
+    expect(await readFile(join(home.directory, 'pub/carol/forged'), 'utf8')).toBe('hers');
+    // The record about it comes to her, and not to the one whom she named.
+    await heard.xl_carol.record('her record', (one) => one.path.endsWith('/forged'));
+    await heard.xl_alice.settle();
+    expect(heard.xl_alice.all()).toEqual([]);
+    const log = await logOf('sr_sarra', 'from_carol');
+    expect(log).toContain('header source said "alice" on exchange xs_carol, it is carol');
+    expect(log).toContain('header from_cluster said "elsewhere" on exchange xs_carol, it is pumpa');
+  });
+
+  it('forges a record in bob’s name: it is refused, and that is recorded', async () => {
+    const about = { source: 'alice', from_cluster: 'pumpa' };
+    await send(carol, 'xs_carol', 'v02.log.a', recordBy('bob', 'never'), about);
+    // Her own come through, after it.
+    await send(carol, 'xs_carol', 'v02.log.a', recordBy('carol', 'really'), about);
+    await heard.xl_alice.record('what carol did', (one) => one.user === 'carol');
+    for (const exchange of ['xlog', 'xl_alice'] as const)
+      expect(heard[exchange].records().filter(({ user }) => user === 'bob')).toEqual([]);
+    expect(await logOf('sr_2xlog', 'pump')).toMatch(/names another user as the consumer/u);
+  });
+
+  it('a user who is added while they run is known to them at once, and one who is removed no more', async () => {
+    expect(added).toMatchObject({ code: 0, stderr: '' });
+    expect(added.stdout).toContain('reloaded: 2xlog/pump, log2source/pump\n');
+    const grace = await connect('grace');
+    const about = { source: 'alice', from_cluster: 'pumpa' };
+    await send(grace, 'xs_grace', 'v02.log.a', recordBy('grace', 'hers'), about);
+    await heard.xl_alice.record('what grace did', ({ user }) => user === 'grace');
+    await grace.close();
+    const shown = await pump(['user', 'remove', 'grace', '--dry_run']);
+    expect(shown.stdout).toContain('would be reloaded: 2xlog/pump, log2source/pump\n');
+    const gone = await pump(['user', 'remove', 'grace']);
+    expect(gone.stdout).toContain('reloaded: 2xlog/pump, log2source/pump\n');
+    // What takes in carol's files as well, where she is concerned.
+    expect((await pump(['user', 'add', 'carol'])).stdout).toContain(
+      'reloaded: sarra/from_carol, 2xlog/pump, log2source/pump\n',
+    );
+  });
+});
+
 describe('user list, passwd and remove', () => {
   it('lists users with roles, and what they lack', async () => {
     const all = await pump(['user', 'list', '--json']);
@@ -401,6 +532,93 @@ describe('user list, passwd and remove', () => {
     expect((await pump(['user', 'passwd', 'nobody'])).code).toBe(1);
   });
 
+  it('gives the administrator another password', async () => {
+    const old = await passwordOf('root');
+    expect((await pump(['user', 'passwd', 'root', '--dry_run'])).code).toBe(0);
+    const { code, stdout } = await pump(['user', 'passwd', 'root']);
+    expect(code).toBe(0);
+    const fresh = await passwordOf('root');
+    expect(fresh).not.toBe(old);
+    expect(stdout).not.toContain(fresh);
+    expect((await text('credentials.conf')).match(/amqp:\/\/root:/gu)).toHaveLength(1);
+    await expect(connect('root', old)).rejects.toThrow(/ACCESS.REFUSED/u);
+    await (await connect('root')).close();
+  });
+
+  it('the administrator can still log in after kill -9 at any step, and the next run ends it', async () => {
+    const counts = new Set<number>();
+    // From the last answer before anything is changed.
+    const steps = await strikeEach(async (at) => {
+      const struck = await home.run('sr_pump', ['user', 'passwd', 'root'], {
+        env: strikeAt('kill', at, 'routing_key'),
+      });
+      const lines = (await text('credentials.conf')).match(/amqp:\/\/root:/gu)?.length ?? 0;
+      counts.add(lines);
+      if (lines > 1) {
+        const list = await pump(['user', 'list']);
+        expect(list.stderr).toBe('');
+        expect(list.stdout).toMatch(/^root +admin +ready$/mu);
+      }
+      // Whatever reads the file now takes the first.
+      await (await connect('root')).close();
+      return struckStep(struck);
+    });
+    // Both were there at some moment, or nothing was tested.
+    expect(counts).toContain(2);
+    expect(steps.length).toBeGreaterThan(8);
+    expect((await text('credentials.conf')).match(/amqp:\/\/root:/gu)).toHaveLength(1);
+  });
+
+  it('init, and the audit, take the administrator’s password that the broker knows', async () => {
+    const kept = await text('credentials.conf');
+    const good = await passwordOf('root');
+    const line = `amqp://root:${good}@127.0.0.1:${broker.port}/\n`;
+    const both = kept.replace(line, `${line.replace(good, 'old-and-gone')}${line}`);
+    for (const words of [
+      ['sr_pump', 'init'],
+      ['sr_audit', 'foreground'],
+      ['sr_pump', 'check'],
+    ] as const) {
+      await writeFile(join(home.configuration, 'credentials.conf'), both);
+      const [program, ...rest] = words;
+      const ended = await home.run(program, rest);
+      expect(ended.stderr).toBe('');
+      expect(ended.code).not.toBe(2);
+      expect(ended.stdout).not.toContain('other-password');
+      // check leaves everything as it is.
+      expect(await text('credentials.conf')).toBe(rest[0] === 'check' ? both : kept);
+    }
+    await writeFile(join(home.configuration, 'credentials.conf'), kept);
+  });
+
+  it('changes no password, and makes none up, where a directory service has them', async () => {
+    const [kept, declared] = [await text('credentials.conf'), await text('admin.conf')];
+    await appendFile(join(home.configuration, 'admin.conf'), 'set_passwords off\n');
+    const refused = await pump(['user', 'passwd', 'bob']);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('change it in the directory service');
+    expect((await pump(['user', 'add', 'erin'])).stdout).toContain('that of the directory service');
+    expect(await text('credentials.conf')).toBe(kept);
+    expect((await rows('users')).find(({ name }) => name === 'erin')).toMatchObject({ password_hash: '' });
+    await pump(['user', 'remove', 'erin']);
+    await writeFile(join(home.configuration, 'admin.conf'), declared);
+  });
+
+  it('leaves the account of a user who has rights in another virtual host', async () => {
+    expect((await pump(['user', 'add', 'frank'])).code).toBe(0);
+    await api(broker, 'PUT', 'vhosts/theirs');
+    await api(broker, 'PUT', 'permissions/theirs/frank', everything);
+    const { code, stdout } = await pump(['user', 'remove', 'frank']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('- permissions of frank: configure ^q_frank');
+    expect(stdout).toContain('the account stays: it has rights in virtual host theirs, too');
+    const rights = (await rows('permissions')).filter(({ user }) => user === 'frank');
+    expect(rights).toEqual([expect.objectContaining({ vhost: 'theirs' })]);
+    expect(await names('exchanges/%2F')).not.toContain('xs_frank');
+    await api(broker, 'DELETE', 'vhosts/theirs');
+    await api(broker, 'DELETE', 'users/frank');
+  });
+
   it('removes a user with all that bears the name, and nobody else', async () => {
     const model = await connect('al');
     await answerTo(model, (channel) => channel.assertQueue('q_al.sr_subscribe.x', { durable: true }));
@@ -428,7 +646,26 @@ describe('user list, passwd and remove', () => {
   });
 });
 
+/** Everything in the home of the service account: names, modes and texts. */
+async function everyFile(): Promise<readonly string[]> {
+  const entries = await readdir(home.directory, { recursive: true, withFileTypes: true });
+  const found = entries.map(async (entry) => {
+    const path = join(entry.parentPath, entry.name);
+    const { mode } = await stat(path);
+    return `${path} ${mode.toString(8)} ${entry.isFile() ? await readFile(path, 'utf8') : ''}`;
+  });
+  return (await Promise.all(found)).sort();
+}
+
 it('check looks at everything and changes nothing', async () => {
+  await chmod(join(home.configuration, 'credentials.conf'), 0o640);
+  const files = await everyFile();
+  for (const again of ['once', 'and once more']) {
+    const { stdout } = await pump(['check']);
+    expect(stdout, again).toContain('open-credentials');
+    expect(await everyFile()).toEqual(files);
+  }
+  await chmod(join(home.configuration, 'credentials.conf'), 0o600);
   const before = await rows('exchanges/%2F?disable_stats=true&columns=name');
   const { code, stdout } = await pump(['check', '--json']);
   const { complete, findings } = JSON.parse(stdout) as {

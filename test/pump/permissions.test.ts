@@ -131,7 +131,7 @@ it('with the set of version 2, no name may begin with another one: its owner cou
   expect(nameProblem('alice2', ['alice'], 'v2')).toMatch(/alice2 extends the name of alice/u);
   expect(nameProblem('bob', ['alice'], 'v2')).toBeUndefined();
   const rows = ['al', 'alice'].map((name) => ({ name, tags: [], passwordHash: '', hashingAlgorithm: '' }));
-  const picture = { users: rows, rights: [], elsewhere: new Set<string>(), gaps: [] };
+  const picture = { users: rows, rights: [], elsewhere: new Map<string, string[]>(), gaps: [] };
   const found = (permissions: 'strict' | 'v2'): readonly string[] =>
     checkBroker(
       { users: new Map([['al', 'source'] as const, ['alice', 'source'] as const]), exchanges: new Map() },

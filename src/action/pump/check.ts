@@ -11,7 +11,8 @@ export const check: PumpRun = async (call) => {
   const signals = untilSignal();
   try {
     const read = (): Config => readPump(call, words);
-    const options = { dryRun: false, now: Date.now, read };
+    // Whoever only reports leaves the files, their modes and the state as they are.
+    const options = { dryRun: true, isAsked: true, now: Date.now, read };
     return await tellAudit(call, await auditPump(read(), call.host, options, signals.stop), false);
   } finally {
     signals.cancel();

@@ -9,6 +9,8 @@ import {
   credentialsFileOf,
   managementUrlOf,
   passwordIn,
+  passwordsIn,
+  rigourOf,
   readCredentials,
   urlFor,
 } from '../../process/administration.js';
@@ -19,13 +21,14 @@ import { checkExchanges } from '../../pump/check-exchanges.js';
 import { checkPermissions } from '../../pump/check-permissions.js';
 import { checkUsers } from '../../pump/check-users.js';
 import { type Expected, expectedOf } from '../../pump/expected.js';
-import type { Repair } from '../../pump/findings.js';
+import { withoutRemovals } from '../../pump/findings.js';
 import { generatePassword } from '../../pump/passwords.js';
 import type { Picture } from '../../pump/picture.js';
 import type { Role } from '../../pump/roles.js';
 import { withLines } from '../../pump/text-lines.js';
+import { isPumpName } from '../../pump/pump-names.js';
 import { nameProblem } from '../../pump/user-names.js';
-import { credentialsEdit } from './account-lines.js';
+import { credentialsEdit } from './account-edits.js';
 import { readPump, wholePicture } from './place.js';
 import { carryOut, type Edit, type Plan, tellPlan } from './plan.js';
 import type { PumpCall, PumpRun } from './pump-action.js';
@@ -55,21 +58,21 @@ const usage = (text: string): FatalError => new FatalError(`command line: ${text
 /** Makes a pump of a broker; done again, it makes what is missing. */
 export const init: PumpRun = async (call) => {
   const guest = guestOf(call);
-  const wish = await wishOf(call);
+  const wished = await wishOf(call);
   const signals = untilSignal();
-  const { tlsRigour } = wish.config.queue;
-  const open = (user: string, password: string): Management =>
+  const open = ({ name, password }: Login): Management =>
     openManagement({
-      url: wish.managementUrl,
-      user,
+      url: wished.managementUrl,
+      user: name,
       password,
-      vhost: wish.vhost,
-      tlsRigour: tlsRigour === 'medium' ? 'normal' : tlsRigour,
+      vhost: wished.vhost,
+      tlsRigour: rigourOf(wished.config),
     });
-  const { as, management } = await logIn(wish, open, signals.stop).catch((thrown: unknown) => {
+  const { as, management } = await logIn(wished, open, signals.stop).catch((thrown: unknown) => {
     signals.cancel();
     throw thrown;
   });
+  const wish = withProven(wished, as);
   try {
     const picture = await wholePicture({ management, admin: adminLogin(wish, as) }, signals.stop);
     for (const { name, chosen } of [wish.admin, wish.feeder])
@@ -106,6 +109,12 @@ export const init: PumpRun = async (call) => {
   }
 };
 
+/** The password with which the administrator has logged in is the one, whatever else the file says. */
+function withProven(wish: Wish, { name, password }: Login): Wish {
+  const { admin } = wish;
+  return admin.name === name ? { ...wish, admin: { ...admin, chosen: { ...admin.chosen, password } } } : wish;
+}
+
 function cannotAsk(thrown: unknown): never {
   if (thrown instanceof Error) throw new FatalError(thrown.message, { cause: thrown, exitCode: 2 });
   throw thrown;
@@ -114,11 +123,11 @@ function cannotAsk(thrown: unknown): never {
 /** Opens the API as the first whom the broker takes. Throws FatalError (2) when it takes none. */
 async function logIn(
   wish: Wish,
-  open: (user: string, password: string) => Management,
+  open: (login: Login) => Management,
   stop: AbortSignal,
 ): Promise<{ readonly as: Login; readonly management: Management }> {
   for (const as of wish.logins) {
-    const management = open(as.name, as.password);
+    const management = open(as);
     try {
       if ((await management.whoAmI(stop).catch(cannotAsk)) !== undefined) return { as, management };
     } catch (thrown) {
@@ -154,7 +163,7 @@ async function wishOf(call: PumpCall): Promise<Wish> {
   if (login === undefined || !/^amqps?$/u.test(login.scheme) || parseUrl(broker)?.password !== undefined)
     throw usage('--broker is written amqp://HOST/ or amqps://HOST/, without a password');
   const credentials = readCredentials(credentialsFileOf(config, host), host, { look: call.dryRun });
-  const given = await givenPassword(call, flags.get('as') ?? 'the administrator');
+  const given = await givenPassword(call, flags.get('as') ?? 'the administrator', 'to log in');
   const account = (name: string, own: string | undefined): Wish['admin'] => {
     const problem = nameProblem(name, []);
     if (problem !== undefined) throw usage(`${name}: ${problem}`);
@@ -162,29 +171,63 @@ async function wishOf(call: PumpCall): Promise<Wish> {
     return { name, url, chosen: choosePassword(own, passwordIn(credentials, config, url)) };
   };
   const as = flags.get('as');
+  if (as === undefined && given !== undefined)
+    throw usage('the password given is that of --as USER, who is on the broker already: name the user');
   const adminName = flags.get('admin') ?? userOf(known) ?? 'admin';
   // Whoever names the administrator that is there gives its password, which stays.
   const admin = account(adminName, as === adminName ? given : undefined);
   const feeder = account(flags.get('feeder') ?? userOf(knownFeeder) ?? 'feeder', undefined);
-  // Its password may be written down, and the broker may not know it yet: the last time we were interrupted.
-  const usual: Wish['logins'] = admin.chosen.isNew
-    ? [guestLogin]
-    : [{ name: adminName, password: admin.chosen.password }, guestLogin];
   return {
     config,
     admin,
     feeder,
-    logins:
-      as === undefined
-        ? usual
-        : [{ name: as, password: given ?? passwordIn(credentials, config, urlFor(broker, as)) ?? '' }],
+    logins: loginsOf({ as, given, adminName }, (name) =>
+      passwordsIn(credentials, config, urlFor(broker, name)),
+    ),
     managementUrl:
-      flags.get('management') ??
+      givenManagement(call) ??
       management ??
       managementUrlOf({ tls: login.scheme === 'amqps', host: login.host }),
     vhost: login.vhost,
   };
 }
+
+/**
+ * Whoever is named, else the administrator that is written down, else guest. What is written down may not be known to
+ * the broker yet, and there may be two passwords: the last time we were interrupted.
+ */
+function loginsOf(
+  {
+    as,
+    given,
+    adminName,
+  }: { readonly as: string | undefined; readonly given: string | undefined; readonly adminName: string },
+  passwordsOf: (user: string) => readonly string[],
+): Wish['logins'] {
+  const known = (name: string): readonly Login[] => passwordsOf(name).map((password) => ({ name, password }));
+  if (as === undefined) {
+    const [first = guestLogin, ...others] = known(adminName);
+    return [first, ...others, guestLogin];
+  }
+  const own = given === undefined ? known(as) : [{ name: as, password: given }];
+  const [first, ...others] = own.length === 0 && as === guestLogin.name ? [guestLogin] : own;
+  if (first === undefined)
+    throw usage(`the password of ${as} is not known: give it with --password_file FILE, or --prompt`);
+  return [first, ...others];
+}
+
+/** The API is asked as the administrator, whose password has its place in credentials.conf. */
+function givenManagement({ flags }: PumpCall): string | undefined {
+  const url = flags.get('management');
+  const parts = url === undefined ? undefined : parseUrl(url);
+  if (url === undefined || (parts !== undefined && isPlainAddress(url, parts))) return url;
+  throw usage(
+    '--management is written http://HOST:PORT/ or https://HOST:PORT/, without user and password: the API is asked as the administrator, whose password stands in credentials.conf',
+  );
+}
+
+const isPlainAddress = (url: string, { scheme, user }: NonNullable<ReturnType<typeof parseUrl>>): boolean =>
+  /^https?$/u.test(scheme) && user === undefined && parseLogin(url) !== undefined && !/[\s@?#]/u.test(url);
 
 function planOf(call: PumpCall, wish: Wish, as: Login, picture: Picture): Plan {
   const { admin, feeder, config } = wish;
@@ -200,9 +243,6 @@ function planOf(call: PumpCall, wish: Wish, as: Login, picture: Picture): Plan {
     ...checkPermissions(expected, picture, config.reporting.userPermissions),
     ...checkExchanges(expected, picture),
   ];
-  const repairs = found.flatMap(({ repair }): Repair[] =>
-    repair === undefined || repair.action === 'delete' ? [] : [repair],
-  );
   return {
     edits: [
       credentialsEdit(
@@ -212,20 +252,24 @@ function planOf(call: PumpCall, wish: Wish, as: Login, picture: Picture): Plan {
       adminEdit(call, wish),
       ...auditEdit(call, wish),
     ],
-    repairs,
+    repairs: withoutRemovals(found),
   };
+}
+
+function clusterOf({ flags, host }: PumpCall): string {
+  const name = flags.get('cluster') ?? host.name;
+  if (isPumpName(name)) return name;
+  throw usage(`${name}: the name of a pump has letters, digits, _ - and .`);
 }
 
 /** Lines of admin.conf that are not there yet; those that are there stay. */
 function adminEdit(call: PumpCall, { admin, feeder, config }: Wish): Edit {
   const file = join(placesOf(config, call.host).directories.configuration, 'admin.conf');
   const before = readTextFile(file);
-  const management = call.flags.get('management');
+  const management = givenManagement(call);
   const { reporting, selection } = config;
   const lines = [
-    ...(selection.cluster === undefined || call.flags.has('cluster')
-      ? [`cluster ${call.flags.get('cluster') ?? call.host.name}`]
-      : []),
+    ...(selection.cluster === undefined || call.flags.has('cluster') ? [`cluster ${clusterOf(call)}`] : []),
     ...(reporting.admin === undefined ? [`admin ${admin.url}`] : []),
     ...(reporting.feeder === undefined ? [`feeder ${feeder.url}`] : []),
     ...(management !== undefined && reporting.management === undefined ? [`management ${management}`] : []),
@@ -248,10 +292,10 @@ function auditEdit(call: PumpCall, { config }: Wish): readonly Edit[] {
 async function endGuest(
   how: 'delete' | 'disable',
   { admin }: Wish,
-  open: (user: string, password: string) => Management,
+  open: (login: Login) => Management,
   stop: AbortSignal,
 ): Promise<void> {
-  const management = open(admin.name, admin.chosen.password);
+  const management = open({ name: admin.name, password: admin.chosen.password });
   try {
     if ((await management.whoAmI(stop)) === undefined)
       throw new FatalError(`${admin.name} cannot log in, so guest is left; correct credentials.conf`);

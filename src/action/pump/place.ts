@@ -34,15 +34,19 @@ export interface Place {
 
 /** Works on the pump, and leaves it. Throws FatalError (2) when the broker cannot be looked at wholly. */
 export async function atPump(call: PumpCall, work: (place: Place) => Promise<number>): Promise<number> {
-  const administration = openAdministration(readPump(call), call.host, { look: call.dryRun });
   const signals = untilSignal();
+  const { stop } = signals;
   try {
-    const picture = await wholePicture(administration, signals.stop);
-    const adminFile = join(administration.directories.configuration, 'admin.conf');
-    return await work({ administration, picture, adminFile, stop: signals.stop });
+    const administration = await openAdministration(readPump(call), call.host, { look: call.dryRun }, stop);
+    try {
+      const picture = await wholePicture(administration, stop);
+      const adminFile = join(administration.directories.configuration, 'admin.conf');
+      return await work({ administration, picture, adminFile, stop });
+    } finally {
+      await administration.management.close();
+    }
   } finally {
     signals.cancel();
-    await administration.management.close();
   }
 }
 

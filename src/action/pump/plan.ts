@@ -2,7 +2,7 @@ import { replaceTextFile } from '../../config/text-file.js';
 import { FatalError, messageOf } from '../../errors.js';
 import type { Management } from '../../broker/management.js';
 import { inOrder, mend } from '../../pump/apply.js';
-import { differenceOf, type Repair } from '../../pump/findings.js';
+import { differenceOf, type BrokerRepair } from '../../pump/findings.js';
 import type { Picture } from '../../pump/picture.js';
 import { lineDifference } from '../../pump/text-lines.js';
 import type { PumpCall } from './pump-action.js';
@@ -18,7 +18,7 @@ export interface Edit {
 /** Everything that a command changes: files first, so that no password is only on the broker. */
 export interface Plan {
   readonly edits: readonly Edit[];
-  readonly repairs: readonly Repair[];
+  readonly repairs: readonly BrokerRepair[];
   /** Files after the broker: what is removed there must not be forgotten before. */
   readonly lastEdits?: readonly Edit[];
 }
@@ -61,7 +61,8 @@ export async function carryOut(
   return difference;
 }
 
-function write(edits: readonly Edit[]): void {
+/** Replaces the files that change. Throws FatalError (1) where somebody else has changed one since. */
+export function write(edits: readonly Edit[]): void {
   for (const { file, before, after, mode } of edits.filter(isChange))
     replaceTextFile(file, after, before, mode);
 }

@@ -7,8 +7,16 @@ import type { PumpCall } from './pump-action.js';
 
 const usage = (text: string): FatalError => new FatalError(`command line: ${text}`, { exitCode: 2 });
 
-/** The password that was given, from a file, standard input or the terminal; undefined when none was. */
-export async function givenPassword(call: PumpCall, whose: string): Promise<string | undefined> {
+/**
+ * The password that was given, from a file, standard input or the terminal; undefined when none was. One that is there
+ * already, and only used to log in, may be as short as it is.
+ */
+export async function givenPassword(
+  call: PumpCall,
+  whose: string,
+  use: 'to be set' | 'to log in' = 'to be set',
+): Promise<string | undefined> {
+  const checked = use === 'to be set' ? worthy : onOneLine;
   const file = call.flags.get('password_file');
   if (file !== undefined && call.flags.has('prompt'))
     throw usage('the password comes from --password_file or from --prompt, not from both');
@@ -25,9 +33,14 @@ function textOf(file: string): string {
   return text;
 }
 
-function checked(password: string): string {
+function worthy(password: string): string {
   if (password.length >= 8 && !/\p{Cc}/u.test(password)) return password;
   throw usage('a password has 8 characters or more, on one line');
+}
+
+function onOneLine(password: string): string {
+  if (password !== '' && !/\p{Cc}/u.test(password)) return password;
+  throw usage('a password is one line, and not empty');
 }
 
 async function standardInput(): Promise<string> {

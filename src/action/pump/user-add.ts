@@ -5,15 +5,16 @@ import { checkExchanges } from '../../pump/check-exchanges.js';
 import { checkPermissions } from '../../pump/check-permissions.js';
 import { checkUsers } from '../../pump/check-users.js';
 import { exchangesOfUser, expectedOf, type Expected } from '../../pump/expected.js';
-import type { Repair } from '../../pump/findings.js';
+import { type BrokerRepair, withoutRemovals } from '../../pump/findings.js';
 import { type UserRole, userRoles } from '../../pump/roles.js';
 import { declaresUser, withLines, withoutLines } from '../../pump/text-lines.js';
 import { nameProblem } from '../../pump/user-names.js';
-import { credentialsEdit } from './account-lines.js';
+import { credentialsEdit } from './account-edits.js';
 import { atPump, type Place, requireName } from './place.js';
 import { carryOut, type Edit, type Plan, tellPlan } from './plan.js';
 import type { PumpCall, PumpRun } from './pump-action.js';
-import { choosePassword, givenPassword, passwordNote, refuseTakeOver } from './secret.js';
+import { reloadCode, reloadFor, reloadNotes } from './reload.js';
+import { type Chosen, choosePassword, givenPassword, passwordNote, refuseTakeOver } from './secret.js';
 
 /** Makes a user; done again, it brings the user up to what its role asks for. */
 export const userAdd: PumpRun = async (call) => {
@@ -22,29 +23,50 @@ export const userAdd: PumpRun = async (call) => {
     const { administration, picture, stop } = place;
     const role = roleFor(call, name, place);
     refuseName(name, place);
-    const known = administration.passwordOf(name);
-    const chosen = choosePassword(await givenPassword(call, name), known);
-    refuseTakeOver(name, chosen, picture, 'give it, or another one, with --password_file FILE or --prompt');
+    const chosen = await passwordFor(call, name, place);
+    if (chosen !== undefined)
+      refuseTakeOver(name, chosen, picture, 'give it, or another one, with --password_file FILE or --prompt');
     const url = urlFor(administration.config.reporting.admin ?? '', name);
     const plan: Plan = {
       edits: [
-        credentialsEdit(administration.credentialsFile, [{ url, password: chosen.password }]),
+        ...(chosen === undefined
+          ? []
+          : [credentialsEdit(administration.credentialsFile, [{ url, password: chosen.password }])]),
         declaration(name, role, place),
       ],
-      repairs: repairsFor(name, role, chosen.password, place),
+      repairs: repairsFor(name, role, chosen?.password, place),
     };
     const difference = await carryOut(plan, picture, administration.management, call, stop);
-    return tellPlan(call, difference, {
+    // Also where nothing is different: the last time may have ended before this.
+    const told = await reloadFor(name, place, call);
+    await tellPlan(call, difference, {
       done: `${role} ${name} is ready`,
       notes: [
-        ...passwordNote(call, name, chosen, administration.credentialsFile),
+        ...(chosen === undefined
+          ? ['set_passwords is off: its password is that of the directory service']
+          : passwordNote(call, name, chosen, administration.credentialsFile)),
+        ...reloadNotes(told, call),
         ...(role === 'source'
           ? [`${name} posts to xs_${name}: start a configuration of sr_sarra that reads it`]
           : []),
       ],
     });
+    return reloadCode(told);
   });
 };
+
+/** Where a directory service has the passwords, none is made up: it would be nobody's. */
+async function passwordFor(
+  call: PumpCall,
+  name: string,
+  { administration }: Place,
+): Promise<Chosen | undefined> {
+  const known = administration.passwordOf(name);
+  const given = await givenPassword(call, name);
+  if (administration.config.reporting.setPasswords || (given ?? known) !== undefined)
+    return choosePassword(given, known);
+  return undefined;
+}
 
 /** The role asked for, else the one that is declared, else subscriber. */
 function roleFor({ flags }: PumpCall, name: string, { administration }: Place): UserRole {
@@ -85,9 +107,9 @@ function declaration(name: string, role: UserRole, { administration, adminFile }
 function repairsFor(
   name: string,
   role: UserRole,
-  password: string,
+  password: string | undefined,
   { administration, picture }: Place,
-): readonly Repair[] {
+): readonly BrokerRepair[] {
   const exchanges = new Map(exchangesOfUser(name).map((exchange) => [exchange, `${role} ${name}`]));
   const expected: Expected = { users: new Map([[name, role]]), exchanges };
   const { setPasswords, userPermissions } = administration.config.reporting;
@@ -100,5 +122,5 @@ function repairsFor(
     ...checkPermissions(expected, picture, userPermissions),
     ...checkExchanges(expected, picture).filter(({ object }) => exchanges.has(object)),
   ];
-  return found.flatMap(({ repair }) => (repair === undefined || repair.action === 'delete' ? [] : [repair]));
+  return withoutRemovals(found);
 }

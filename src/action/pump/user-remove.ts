@@ -2,12 +2,14 @@ import { readTextFile } from '../../config/text-file.js';
 import { FatalError } from '../../errors.js';
 import { urlFor } from '../../process/administration.js';
 import { expectedOf, ownerOfExchange, ownerOfQueue } from '../../pump/expected.js';
-import type { Repair } from '../../pump/findings.js';
+import type { BrokerRepair } from '../../pump/findings.js';
+import type { Picture } from '../../pump/picture.js';
 import { declaresUser, withoutLines } from '../../pump/text-lines.js';
-import { credentialsEdit } from './account-lines.js';
+import { credentialsEdit } from './account-edits.js';
 import { atPump, type Place, requireName } from './place.js';
 import { carryOut, tellPlan } from './plan.js';
 import type { PumpCall, PumpRun } from './pump-action.js';
+import { reloadCode, reloadFor, reloadNotes } from './reload.js';
 
 /** Removes a user and what bears its name; the files that it posted stay. */
 export const userRemove: PumpRun = async (call) => {
@@ -28,7 +30,18 @@ export const userRemove: PumpRun = async (call) => {
       lastEdits: [credentialsEdit(administration.credentialsFile, [{ url, password: undefined }])],
     };
     const difference = await carryOut(plan, picture, administration.management, call, stop);
-    return tellPlan(call, difference, { done: `${name} is removed` });
+    const elsewhere = picture.elsewhere.get(name);
+    const told = await reloadFor(name, place, call);
+    await tellPlan(call, difference, {
+      done: `${name} is removed`,
+      notes: [
+        ...reloadNotes(told, call),
+        ...(elsewhere === undefined
+          ? []
+          : [`the account stays: it has rights in virtual host ${elsewhere.join(', ')}, too`]),
+      ],
+    });
+    return reloadCode(told);
   });
 };
 
@@ -43,7 +56,21 @@ function refuseOwn(name: string, { administration, picture }: Place): void {
     );
 }
 
-function removals(name: string, { administration, picture }: Place, { flags }: PumpCall): readonly Repair[] {
+/** Who has rights in other virtual hosts is needed there. */
+function account(name: string, picture: Picture): readonly BrokerRepair[] {
+  if (!picture.users.some((user) => user.name === name)) return [];
+  if (!picture.elsewhere.has(name)) return [{ action: 'delete', kind: 'user', name }];
+  const row = picture.rights.find((one) => one.user === name);
+  if (row === undefined) return [];
+  const { configure, write, read } = row;
+  return [{ action: 'delete', kind: 'rights', name, before: { configure, write, read } }];
+}
+
+function removals(
+  name: string,
+  { administration, picture }: Place,
+  { flags }: PumpCall,
+): readonly BrokerRepair[] {
   const users = [...expectedOf(administration.config).users.keys(), name];
   const queues = picture.queues.filter((queue) => ownerOfQueue(queue.name, users) === name);
   const full = queues.filter(({ messages = 0 }) => messages > 0);
@@ -54,7 +81,7 @@ function removals(name: string, { administration, picture }: Place, { flags }: P
   const gone = (kind: 'user' | 'exchange' | 'queue', object: string) =>
     ({ action: 'delete', kind, name: object }) as const;
   return [
-    ...picture.users.filter((user) => user.name === name).map((user) => gone('user', user.name)),
+    ...account(name, picture),
     ...picture.exchanges
       .filter((exchange) => ownerOfExchange(exchange.name, users) === name)
       .map((exchange) => gone('exchange', exchange.name)),

@@ -74,7 +74,7 @@ export const reporting = group({
     help: 'Address of the management API; that of the host of admin, port 15672, or 15671 with TLS, unless given.',
   }),
   audit_apply: option({
-    type: listOf('exchanges', 'queues', 'users', 'permissions'),
+    type: listOf('exchanges', 'queues', 'users', 'permissions', 'daemons', 'quota'),
     default: [],
     components: ['audit'],
     help: 'Kinds of findings that are mended, by removal, too; everything else is only reported.',
