@@ -140,12 +140,11 @@ it('a file goes to the pump it is for, and what became of it comes back to its s
     `${a.as('alice').replace('@', ':the%20one%20of%20alice@')}\n`,
     { mode: 0o600 },
   );
-  await done(
-    alice.run('sr_post', [
-      ...['--post_broker', a.as('alice'), '--post_base_url', hers.url, '--to', 'pumpb'],
-      ...['--post_base_dir', join(alice.directory, 'www'), join(alice.directory, 'www')],
-    ]),
-  );
+  const posted = await alice.run('sr_post', [
+    ...['--post_broker', a.as('alice'), '--post_base_url', hers.url, '--to', 'pumpb'],
+    ...['--post_base_dir', join(alice.directory, 'www'), join(alice.directory, 'www')],
+  ]);
+  expect(posted.code, posted.stderr).toBe(0);
   const at = (one: { body: string }): boolean => one.body.endsWith('/alice/for%20b.txt');
   const post = await announced.until('what b has announced', at);
   expect(post.headers).toMatchObject({ source: 'alice', from_cluster: 'pumpa', to_clusters: 'pumpb' });
@@ -166,7 +165,7 @@ it('a file goes to the pump it is for, and what became of it comes back to its s
       { mode: 0o600 },
     );
     await bob.configure('subscribe', 'all', [`broker ${b.as('bob')}`, `directory ${bob.directory}/got`]);
-    await done(bob.run('sr_subscribe', ['setup', 'all']));
+    expect((await bob.run('sr_subscribe', ['setup', 'all'])).code).toBe(0);
     await b.host.publish('xpublic', post.topic, post.body, post.headers);
     expect((await bob.run('sr_subscribe', ['--once', 'foreground', 'all'])).code).toBe(0);
     await told.record('the record by bob', (one) => one.user === 'bob' && one.code === 201);
