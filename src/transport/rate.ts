@@ -61,7 +61,8 @@ export function openRate(kbytesPerSecond: number, { lease, waited }: RateOptions
     const control = new AbortController();
     asking = control;
     try {
-      while (queue.length > 0) {
+      // Whoever came after all others had stopped waiting asks anew.
+      while (queue.length > 0 && asking === control) {
         const inHand = queue.reduce((sum, { missing }) => sum + missing, 0);
         const wanted = Math.min(most, inHand + moved);
         moved = 0;
@@ -71,10 +72,14 @@ export function openRate(kbytesPerSecond: number, { lease, waited }: RateOptions
         spread();
       }
     } catch (thrown) {
-      for (const { fail } of queue.splice(0)) fail(thrown as Error);
+      if (asking === control) for (const { fail } of queue.splice(0)) fail(thrown as Error);
     } finally {
-      asking = undefined;
+      if (asking === control) asking = undefined;
     }
+  };
+  const giveUpAsking = (reason: unknown): void => {
+    asking?.abort(reason);
+    asking = undefined;
   };
   const take = (bytes: number, stop: AbortSignal): Promise<void> | undefined => {
     if (queue.length === 0 && performance.now() <= until && left >= bytes) {
@@ -101,7 +106,7 @@ export function openRate(kbytesPerSecond: number, { lease, waited }: RateOptions
         const index = queue.indexOf(waiting);
         if (index < 0) return;
         queue.splice(index, 1);
-        if (queue.length === 0) asking?.abort(stop.reason);
+        if (queue.length === 0) giveUpAsking(stop.reason);
         waiting.fail(new RetryableError('stopped while the bandwidth limit was waited for'));
       };
       if (stop.aborted) {

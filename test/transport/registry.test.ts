@@ -50,9 +50,10 @@ describe('schemes', () => {
   it('keep the bandwidth limit', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'sarracenia-rate-'));
     writeFileSync(join(directory, 'file'), Buffer.alloc(300 * 1024));
+    // The bucket fills from now on, also while the transport is loaded.
+    const start = performance.now();
     const transports = openTransports({ ...options, bandwidth: { kbytesPerSecond: 200, lease: bucket() } });
     const session = await transports.session('file:', forever);
-    const start = performance.now();
     let total = 0;
     for await (const chunk of (await session.get(join(directory, 'file'), forever)).data)
       total += chunk.byteLength;
@@ -247,5 +248,31 @@ describe('the bandwidth limit', () => {
     }, 20);
     await expect(result).rejects.toBeInstanceOf(RetryableError);
     expect(ended).toBe(true);
+  });
+
+  it('is not refused to one because another was stopped', async () => {
+    const reasons: unknown[] = [];
+    const waiting: { readonly reject: (reason: Error) => void; readonly resolve: (bytes: number) => void }[] =
+      [];
+    const rate = openRate(1, {
+      lease: (_perSecond, _wanted, stop) =>
+        new Promise((resolve, reject) => {
+          waiting.push({ resolve, reject });
+          stop.addEventListener('abort', () => reasons.push(stop.reason), { once: true });
+        }),
+    });
+    const controller = new AbortController();
+    const first = drain(rate.limit(chunks(1, 10), controller.signal)).catch((thrown: unknown) => thrown);
+    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    controller.abort();
+    expect(await first).toBeInstanceOf(RetryableError);
+    expect(reasons).toHaveLength(1);
+    // The answer to the one that was stopped comes only now, when somebody else waits.
+    const second = drain(rate.limit(chunks(1, 10), forever));
+    await vi.waitFor(() => expect(waiting).toHaveLength(2));
+    waiting[0]?.reject(new Error('not for me'));
+    await new Promise(setImmediate);
+    waiting[1]?.resolve(10);
+    await expect(second).resolves.toBe(10);
   });
 });
