@@ -2,13 +2,19 @@ import { sourceOfExchange } from '../config/source-of-exchange.js';
 import { aim } from '../stage/aim.js';
 import { attest } from '../stage/attest.js';
 import type { Component } from './component.js';
-import { AGAIN, eitherOf, onward, records, routed } from './routing.js';
+import { AGAIN, eitherOf, onward, records, routed, routingOptions } from './routing.js';
+
+const everyPump = 'records of users are collected whatever pump they are about';
 
 export const logCollect: Component = {
   name: '2xlog',
   summary: 'collect the delivery records of users, from the exchange of each what it did itself',
-  refused: {},
-  withoutEffect: {},
+  refused: routingOptions.refused,
+  withoutEffect: {
+    ...routingOptions.withoutEffect,
+    cluster: everyPump,
+    cluster_aliases: everyPump,
+  },
   build: (config, kit) => {
     const { sources, subscribers, pumps } = config.declared;
     const users = new Set([...sources, ...subscribers, ...pumps]);

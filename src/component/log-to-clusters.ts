@@ -3,13 +3,12 @@ import { dropped } from '../flow/outcome.js';
 import { aim } from '../stage/aim.js';
 import { firstTime, rememberSent } from '../stage/first-time.js';
 import type { Component } from './component.js';
-import { AGAIN, onward, ownNames, records, routed } from './routing.js';
+import { AGAIN, onward, ownNames, records, routed, routingOptions } from './routing.js';
 
 export const logToClusters: Component = {
   name: 'log2clusters',
   summary: 'send the delivery records about what was posted at another pump towards that pump',
-  refused: {},
-  withoutEffect: {},
+  ...routingOptions,
   build: (config, kit) => {
     const clusters = new Set(config.selection.to);
     const own = [...ownNames(config, kit)].find((name) => clusters.has(name));

@@ -1,13 +1,12 @@
 import { dropped } from '../flow/outcome.js';
 import { aim } from '../stage/aim.js';
 import type { Component } from './component.js';
-import { eitherOf, onward, ownNames, records, routed } from './routing.js';
+import { eitherOf, onward, ownNames, records, routed, routingOptions } from './routing.js';
 
 export const logToSource: Component = {
   name: 'log2source',
   summary: 'bring the delivery records about what was posted at this pump to its sources',
-  refused: {},
-  withoutEffect: {},
+  ...routingOptions,
   build: (config, kit) => {
     const own = ownNames(config, kit);
     const sources = new Set(config.declared.sources);

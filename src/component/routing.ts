@@ -13,10 +13,19 @@ import { acknowledge } from '../stage/settle/acknowledge.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { retryLater } from '../stage/settle/retry-later.js';
 import { tellRefused } from '../stage/settle/tell-refused.js';
-import type { Kit } from './component.js';
+import type { Component, Kit } from './component.js';
 import { paceOf, prefetchOf, queueOptions, withPulse } from './consuming.js';
 
 /* What those that route delivery records have in common. Nothing is ever recorded about records. */
+
+/** What changes nothing in them. */
+export const routingOptions = {
+  refused: {},
+  withoutEffect: {
+    report_dialect: 'records go on in the words that they came with, and both are read',
+    admin: 'records are routed by the feeder',
+  },
+} as const satisfies Pick<Component, 'refused' | 'withoutEffect'>;
 
 /** Milliseconds between two tries where records cannot be passed on at all. */
 export const AGAIN = 5000;

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { chmod, copyFile, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -92,6 +92,35 @@ describe('configurations to copy', () => {
     if (recipe !== undefined) refuseUnavailable(config, recipe);
     const listed = await readFile(join(wholePump, 'README.md'), 'utf8');
     expect(listed).toContain(`](${component}/${name})`);
+  });
+
+  it('tell where the records about the data of other pumps go', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'sarra-examples-'));
+    try {
+      await copyFile(join(examples, 'log2clusters.conf'), join(home, 'log2clusters.conf'));
+      await writeFile(join(home, 'admin.conf'), 'cluster pumpa\nfeeder amqps://feeder@pump.example.org\n');
+      await mkdir(join(home, 'log2clusters'));
+      for (const cluster of ['pumpb', 'pumpc']) {
+        await writeFile(join(home, 'log2clusters', `${cluster}.conf`), '');
+        const config = readConfig({
+          component: 'log2clusters',
+          configuration: cluster,
+          directories: { configuration: home },
+          environment: {},
+          cwd: '/cwd',
+          home: '/home/someone',
+        });
+        const { posting, selection, warnings } = config;
+        expect([posting.postBroker, posting.postExchange, selection.to, warnings]).toEqual([
+          ['amqps://pumpa@pump-b.example.org'],
+          'xlog',
+          [cluster],
+          [],
+        ]);
+      }
+    } finally {
+      await rm(home, { recursive: true, force: true });
+    }
   });
 
   it('name plugins that come with them', async () => {

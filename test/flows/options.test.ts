@@ -32,6 +32,9 @@ async function openBench(): Promise<Bench & { readonly remove: () => Promise<voi
     shovel: passing,
     report: [`broker ${broker}`, 'report_dialect report'],
     post: [`post_broker ${broker}`, 'post_base_url file:'],
+    '2xlog': [],
+    log2source: [],
+    log2clusters: [],
   };
   return {
     host,

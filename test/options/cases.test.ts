@@ -1,11 +1,11 @@
 import { describe, it } from 'vitest';
 import { rowsOf } from '../../src/config/options/index.js';
-import { names, openLab } from './lab.js';
+import { names, openLab, routers } from './lab.js';
 import { casesOf } from './coverage.js';
 
 /* What each option does: one case for each option of each program. */
 
-describe.each(names)('%s', (name) => {
+describe.each([...names, ...routers])('%s', (name) => {
   describe.concurrent('honours', () => {
     it.each(Object.entries(casesOf(name)))(
       '%s',

@@ -4,6 +4,7 @@ import { passingCases } from './passing-cases.js';
 import { postCases } from './post-cases.js';
 import { reportCases } from './report-cases.js';
 import { sarraCases } from './sarra-cases.js';
+import { collectCases, toClustersCases, toSourceCases } from './router-cases.js';
 import { type Case, shared } from './shared-cases.js';
 import { subscribeCases } from './subscribe-cases.js';
 
@@ -14,6 +15,9 @@ const own: Readonly<Record<Name, Readonly<Record<string, Case>>>> = {
   winnow: passingCases,
   shovel: passingCases,
   report: reportCases,
+  '2xlog': collectCases,
+  log2source: toSourceCases,
+  log2clusters: toClustersCases,
 };
 
 /** The cases of a program: its own, and of the shared ones those whose option it has. */

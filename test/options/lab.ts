@@ -25,7 +25,11 @@ import type { Addresses } from '../../src/transport/guarded-connect.js';
 import type { Credential } from '../../src/transport/transport.js';
 
 export const names = ['subscribe', 'sarra', 'post', 'winnow', 'shovel', 'report'] as const;
-export type Name = (typeof names)[number];
+/** Those that route records: nobody writes much into their configurations. */
+export const routers = ['2xlog', 'log2source', 'log2clusters'] as const;
+type Router = (typeof routers)[number];
+export type Name = (typeof names)[number] | Router;
+export const isRouter = (name: Name): name is Router => routers.some((one) => one === name);
 
 /** A message in the queue. */
 export interface Message {
@@ -100,6 +104,14 @@ const brokerLine: Readonly<Record<Name, readonly string[]>> = {
   post: ['post_broker amqp://ann@localhost:1/', 'post_base_url http://data.example.org/'],
   winnow: passing,
   shovel: passing,
+  '2xlog': ['broker amqp://ann@localhost:1/', 'declare subscriber bob'],
+  log2source: ['broker amqp://ann@localhost:1/', 'declare source alice', 'cluster pumpc'],
+  log2clusters: [
+    'broker amqp://ann@localhost:1/',
+    'post_broker amqp://ann@elsewhere:1/',
+    'post_exchange xlog',
+    'to pumpc',
+  ],
 };
 
 /** Lines that a configuration begins with. */
@@ -122,6 +134,13 @@ export const record = (relative: string, code = 201): Message => ({
   exchange: 'xr_ann',
   body: `${pubTime} http://data.example.org/ ${relative} ${code} host.example.org bob 1.5`,
   headers: { ...headersOf('x'), message: 'Downloaded' },
+});
+
+/** A record on its way: bob has fetched what alice has posted at pumpc. */
+export const travelling = (relative: string, headers: Record<string, string> = {}): Message => ({
+  ...record(relative),
+  exchange: 'xs_bob',
+  headers: { ...record(relative).headers, source: 'alice', from_cluster: 'pumpc', ...headers },
 });
 
 export function openLab(): Lab {
@@ -230,6 +249,7 @@ async function work(config: Config, given: Given, places: Places): Promise<Ran> 
   try {
     const flow = component.build(config, {
       ...kit,
+      existing: ([first = '']) => first,
       consumer: () =>
         openSaved(config, { state: places.state, instance: 0, logger, write: kit.write }, false).first(
           messages.consumer,

@@ -4,7 +4,7 @@ import { camelCase } from '../../src/config/option.js';
 import { showConfig } from '../../src/config/show.js';
 import { refuseUnavailable, requireComponent } from '../../src/process/run.js';
 import { casesOf } from './coverage.js';
-import { type Name, built, names, openLab, usualLines } from './lab.js';
+import { type Name, built, names, openLab, routers, usualLines } from './lab.js';
 import { programCases } from './program-cases.js';
 import { linesOf, sampleOf } from './samples.js';
 import { withoutEffect as saidWithoutEffect } from '../../src/component/refuse.js';
@@ -20,7 +20,7 @@ const refusedOnReading = (name: Name): readonly string[] => [
   ...(name === 'winnow' || name === 'sarra' ? ['save', 'discard'] : []),
 ];
 
-describe.each(names)('%s', (name) => {
+describe.each([...names, ...routers])('%s', (name) => {
   const { refused, withoutEffect } = built(name);
   const reasons = Object.entries(refused);
   const inert = Object.entries(withoutEffect);
@@ -182,6 +182,7 @@ describe.each(names)('%s', (name) => {
           'exchange',
           'post_exchange',
           ...(name === 'sarra' ? ['mirror', 'drop_dir'] : []),
+          ...(routers.some((one) => one === name) ? ['cluster', 'to'] : []),
         ].includes(option);
         if (own) continue;
         expect(

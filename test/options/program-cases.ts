@@ -27,6 +27,9 @@ export const programOf: Readonly<Record<Name, string>> = {
   winnow: 'sr_winnow',
   shovel: 'sr_shovel',
   report: 'sr_report',
+  '2xlog': 'sr_2xlog',
+  log2source: 'sr_log2source',
+  log2clusters: 'sr_log2clusters',
 };
 
 /** Runs `work` while a daemon runs. */
@@ -296,12 +299,20 @@ const daemon: Readonly<Record<string, ProgramCase>> = {
 
 const passing = { ...daemon, declare_exchange: declareExchange, durability: durableTable };
 
+/** A supervisor, and the queue that it resets, are the same whatever it supervises: that is shown with other programs. */
+const supervised = Object.fromEntries(
+  Object.entries(daemon).filter(([option]) => option !== 'prefetch'),
+) as Readonly<Record<string, ProgramCase>>;
+
 export const programCases: Readonly<Record<Name, Readonly<Record<string, ProgramCase>>>> = {
   subscribe: { ...daemon, declare_exchange: declareExchange },
   sarra: { ...daemon, declare_exchange: declareExchange },
   winnow: passing,
   shovel: passing,
   report: daemon,
+  '2xlog': supervised,
+  log2source: supervised,
+  log2clusters: { ...supervised, declare_exchange: declareExchange },
   post: {
     action,
     log_format: logFormat,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { showConfig } from '../../src/config/show.js';
 import { tlsRigour } from './tls-case.js';
-import { type Given, type Lab, type Name, type Ran, record } from './lab.js';
+import { type Given, type Lab, type Name, type Ran, isRouter, record, travelling } from './lab.js';
 
 export type Case = (lab: Lab, name: Name) => Promise<void>;
 
@@ -19,7 +19,11 @@ export function onOneItem(
     lab.file('a/b');
     return lab.run(name, lines, { paths: [join(lab.source, 'a/b')], ...given });
   }
-  const message = name === 'report' ? record('/a/b') : lab.announced('a/b');
+  const message = isRouter(name)
+    ? travelling('/a/b')
+    : name === 'report'
+      ? record('/a/b')
+      : lab.announced('a/b');
   return lab.run(name, lines, { messages: [message], ...given });
 }
 
