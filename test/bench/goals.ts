@@ -32,6 +32,7 @@ export const goals = {
   'subscribe-medium': [{ kind: 'rate', reach: 0.7, aim: 1 }, memory],
   'subscribe-large': [{ kind: 'rate', reach: 0.9, aim: 1.3 }, memory],
   'subscribe-file': [memory],
+  sarra: [{ kind: 'rate', reach: 0.4, aim: 0.7 }, memory],
   'post-d': [{ kind: 'rate', reach: 0.5, aim: 0.8 }, memory],
   'post-n': [{ kind: 'rate', reach: 0.6, aim: 0.85 }, memory],
   'post-blocks': [{ kind: 'rate', reach: 1.5, aim: 1.7 }, { kind: 'cpu', reach: 1.2, aim: 1.1 }, largest],

@@ -6,6 +6,7 @@ import { idle } from './idle.js';
 import { postName, postSum } from './post.js';
 import { postBlocks, postBlocksAlone } from './post-blocks.js';
 import { routing } from './routing.js';
+import { sarra } from './sarra.js';
 import { start } from './start.js';
 import { subscribeFile } from './subscribe-file.js';
 import { subscribeLarge, subscribeMedium, subscribeSmall } from './subscribe-http.js';
@@ -15,6 +16,7 @@ export const cases: readonly Case[] = [
   subscribeMedium,
   subscribeLarge,
   subscribeFile,
+  sarra,
   postSum,
   postName,
   postBlocks,

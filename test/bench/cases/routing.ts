@@ -1,15 +1,15 @@
 /** What it costs the broker to bring records home: files posted and fetched, with and without those that route. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rm } from 'node:fs/promises';
 import { configuration } from '../arena.js';
 import type { Arena } from '../arena.js';
 import type { Case, Contender } from '../compete.js';
 import type { Cost } from '../measure.js';
+import { cluster, operate } from '../operating.js';
 import { makeTree, verifyCopy } from '../trees.js';
 import type { Tree } from '../trees.js';
 
 const routers = ['sr_2xlog', 'sr_log2source'] as const;
-const name = 'pumpa';
+const name = cluster;
 const records = 'q_alice.records';
 
 const sum = (costs: readonly Cost[]): Cost =>
@@ -21,25 +21,6 @@ const sum = (costs: readonly Cost[]): Cost =>
     webSeconds: all.webSeconds + cost.webSeconds,
     otherSeconds: all.otherSeconds + cost.otherSeconds,
   }));
-
-/** The home of the account that runs the pump; here it is the broker's administrator. */
-async function operate(arena: Arena): Promise<string> {
-  const home = await arena.scratch('feeder');
-  const config = join(home, 'config', 'sarra');
-  await mkdir(join(home, 'cache'));
-  await mkdir(config, { recursive: true, mode: 0o700 });
-  const { adminUrl } = arena.pump.broker;
-  const lines = [`cluster ${name}`, `feeder ${adminUrl.replace(/:[^:@/]*@/u, '@')}`];
-  const users = ['declare source alice', 'declare subscriber bob'];
-  await writeFile(join(config, 'admin.conf'), `${[...lines, ...users].join('\n')}\n`);
-  await writeFile(join(config, 'credentials.conf'), `${adminUrl}\n`, { mode: 0o600 });
-  for (const program of routers) {
-    const own = join(config, program.slice(3));
-    await mkdir(own);
-    await writeFile(join(own, `${name}.conf`), '# nothing\n');
-  }
-  return home;
-}
 
 /** Alice posts a tree, bob fetches it and sends his records; what is measured is all of that. */
 function fetched(arena: Arena, root: string, tree: Tree, isRouted: boolean): Contender['run'] {
@@ -56,7 +37,7 @@ function fetched(arena: Arena, root: string, tree: Tree, isRouted: boolean): Con
       'mirror on',
       'accept .*',
     ]);
-    const feeder = await operate(arena);
+    const feeder = await operate(arena, { [`2xlog/${name}`]: [], [`log2source/${name}`]: [] });
     const setup = (home: string, program: string, one: string): Promise<Cost> =>
       arena.measure(arena.program(home, program, ['setup', one]));
     await setup(bob, 'sr_subscribe', configuration);
