@@ -195,7 +195,7 @@ describe('sr_log', () => {
   });
 
   it('ends quietly when nobody reads any more', async () => {
-    for (let count = 0; count < 30; count += 1) await post(join(data, 'one.txt'));
+    await post(...Array.from({ length: 30 }, () => join(data, 'one.txt')));
     await user.run('sr_subscribe', ['--once', '--overwrite', 'foreground', 'reader']);
     const reading = user.start('sr_log', words());
     reading.child.stdout?.destroy();
