@@ -232,6 +232,44 @@ describe('one of many in a process', () => {
   });
 });
 
+describe('sr status', () => {
+  it('tells what waits, what is in hand, and what is to be tried again, once and again', async () => {
+    await subscribe('one', ['lanes 4', 'prefetch 2', 'attempts 1', 'timeout 60']);
+    await home.run('sr', ['start']);
+    let open = 0;
+    answer = (path, begin) => {
+      if (path.endsWith('/gone')) return { status: 500 };
+      begin();
+      open += 1;
+      // Never any more than the first bytes.
+      return new Promise(() => undefined);
+    };
+    await announce('one/gone');
+    await eventually('it is put off', async () => (await status()).rows.get('subscribe/one')?.retries === 1);
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await announce(`one/${name}`);
+    await eventually('two are at work', () => open === 2);
+    // The broker is asked every ten seconds.
+    await eventually(
+      'all is told',
+      async () => (await status()).rows.get('subscribe/one')?.ready === 3,
+      30_000,
+    );
+    const row = (await status()).rows.get('subscribe/one');
+    expect(row).toMatchObject({ state: 'running', ready: 3, unacknowledged: 2, retries: 1, rate: 0 });
+    expect(row).toMatchObject({ last_transfer: null, lag_seconds: null });
+    const watching = home.start('sr', ['status', '--watch', '--json']);
+    const line = await watching.line(/^\[.*\]$/u);
+    expect((JSON.parse(line) as Row[]).map(({ configuration, retries }) => [configuration, retries])).toEqual(
+      [['subscribe/one', 1]],
+    );
+    expect((await watching.stop()).code).toBe(0);
+    // In words, with the worst at the top.
+    const shown = (await home.run('sr', ['status'])).stdout.split('\n');
+    expect(shown[0]).toMatch(/CONFIGURATION +STATE +INST +QUEUE +UNACK +RETRY +LAG +RATE +LAST +WHY/u);
+    expect(shown[1]).toMatch(/subscribe\/one +running +1\/1 +3 +2 +1 +- +0\.0\/s +- +/u);
+  });
+});
+
 describe('sr sanity', () => {
   it('brings back what was killed altogether, and nothing that was stopped', async () => {
     for (const name of ['one', 'two', 'three']) await subscribe(name);
@@ -271,7 +309,13 @@ describe('sr stop', () => {
   it('ends within seconds with a hundred transfers at work, and loses nothing', async () => {
     const names = Array.from({ length: 10 }, (_, number) => `c${number}`);
     // Half of the lanes, for a server that nobody knows yet.
-    for (const name of names) await subscribe(name, ['lanes 20', 'prefetch 20']);
+    // Two of them have processes of their own.
+    for (const name of names)
+      await subscribe(name, [
+        'lanes 20',
+        'prefetch 20',
+        `shared_process ${['c8', 'c9'].includes(name) ? 'off' : 'on'}`,
+      ]);
     await home.run('sr', ['start']);
     let open = 0;
     answer = (_path, begin) => {
