@@ -1,7 +1,7 @@
 import { type ListedConfiguration, listConfigurations } from '../config/directories.js';
 import { FatalError } from '../errors.js';
 import { type Located, locate } from '../process/locate.js';
-import { baseDirectories } from '../process/order.js';
+import { baseDirectories } from '../process/user-directories.js';
 import { makeStanding } from '../process/standing.js';
 import { type Call, orderOf } from './action.js';
 

@@ -6,8 +6,8 @@ import { hostState } from '../config/special-values.js';
 import { readLines } from '../config/syntax.js';
 import { systemCode } from '../errors.js';
 import type { Host } from '../process/host.js';
-import { baseDirectories } from '../process/order.js';
 import { keeperDirectory, wantedFile } from '../process/keeper-places.js';
+import { baseDirectories } from '../process/user-directories.js';
 
 /** Where what runs all configurations of a user keeps its things. */
 export interface GroupPlaces {

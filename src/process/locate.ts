@@ -5,7 +5,8 @@ import { configurationName, locateConfiguration } from '../config/reading/locate
 import { stateDirectory } from '../config/state-paths.js';
 import { FatalError, messageOf, systemCode } from '../errors.js';
 import type { Host } from './host.js';
-import { type Order, baseDirectories, placesOf, readOrder } from './order.js';
+import { baseDirectories } from './user-directories.js';
+import { type Order, placesOf, readOrder } from './order.js';
 
 /** Where the state of a configuration is, found without reading the configuration where that can be avoided. */
 export interface Located {

@@ -5,6 +5,7 @@ import type { ComponentName } from '../config/option.js';
 import { readConfig } from '../config/read.js';
 import { stateDirectory } from '../config/state-paths.js';
 import type { Directive } from '../config/syntax.js';
+import { baseDirectories } from './user-directories.js';
 import type { Host } from './host.js';
 
 /**
@@ -22,15 +23,6 @@ export interface Order {
   /** Paths to announce. */
   readonly paths: readonly string[];
 }
-
-/** Where the things of one user are; `statehost` is not looked at yet. */
-export const baseDirectories = (host: Host): Directories =>
-  directoriesOf({
-    env: host.environment,
-    home: host.home,
-    platform: host.platform,
-    hostname: host.name,
-  });
 
 /** Reads the configuration of an order. Throws FatalError (exit code 2) naming the line that is wrong. */
 export function readOrder(order: Order, host: Host): Config {

@@ -5,7 +5,8 @@ import { type ComponentName, isRouter } from '../config/option.js';
 import { clusterFile, readClusterLines } from '../config/reading/cluster-lines.js';
 import { FatalError, messageOf, systemCode } from '../errors.js';
 import type { Host } from './host.js';
-import { baseDirectories, readOrder } from './order.js';
+import { baseDirectories } from './user-directories.js';
+import { readOrder } from './order.js';
 
 /*
  * Those that route records take what they need from admin.conf and log2clusters.conf. A configuration of theirs is

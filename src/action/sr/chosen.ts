@@ -2,7 +2,8 @@ import type { ComponentFacts } from '../../config/components.js';
 import { type ListedConfiguration, listConfigurations } from '../../config/directories.js';
 import { FatalError } from '../../errors.js';
 import { availableComponents } from '../../process/available.js';
-import { type Order, baseDirectories } from '../../process/order.js';
+import { baseDirectories } from '../../process/user-directories.js';
+import type { Order } from '../../process/order.js';
 import { actionNamed } from '../all.js';
 import type { SrCall } from './sr-action.js';
 

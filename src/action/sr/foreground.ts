@@ -6,7 +6,7 @@ import { openNotifier } from '../../group/notify.js';
 import { groupPlaces } from '../../group/places.js';
 import { spawnsOf } from '../../group/spawns.js';
 import { createLogger } from '../../process/log.js';
-import { baseDirectories } from '../../process/order.js';
+import { baseDirectories } from '../../process/user-directories.js';
 import { ownerOf } from '../../process/reach.js';
 import { everything, matching, startable } from './chosen.js';
 import { readAll } from './entries.js';

@@ -1,5 +1,4 @@
 import type { GroupStatus, Kept } from '../../group/words.js';
-import { locate } from '../../process/locate.js';
 import { askStatus } from '../../process/reach.js';
 import { nothing, rowFrom } from '../status-row.js';
 import { type Chosen, orderOf } from './chosen.js';
@@ -40,6 +39,8 @@ function keptRow(one: Kept): SrRow {
 /** Not the keeper's: a terminal, a supervisor that was started for itself, or nobody. */
 async function alone({ host }: SrCall, chosen: Chosen, silent: string): Promise<SrRow> {
   const { key } = chosen;
+  // It brings the reader of configurations along, which takes longer than all the rest of this.
+  const { locate } = await import('../../process/locate.js');
   const { state, problem } = locate(orderOf(chosen), host);
   const answer = await askStatus(state);
   const more = { place: 'own' as const, pid: undefined, answered: undefined };

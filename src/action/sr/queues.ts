@@ -1,7 +1,7 @@
 import { makeDirectories } from '../../config/directories.js';
 import { declareMany } from '../../process/declare-many.js';
 import { createLogger } from '../../process/log.js';
-import { baseDirectories } from '../../process/order.js';
+import { baseDirectories } from '../../process/user-directories.js';
 import { untilSignal } from '../../process/signals.js';
 import { outfitOf } from '../../process/surroundings.js';
 import { everything, matching } from './chosen.js';

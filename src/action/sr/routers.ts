@@ -5,7 +5,7 @@ import { routers } from '../../config/option.js';
 import { findOption } from '../../config/options/index.js';
 import { readLines } from '../../config/syntax.js';
 import { systemCode } from '../../errors.js';
-import { baseDirectories } from '../../process/order.js';
+import { baseDirectories } from '../../process/user-directories.js';
 import { makeStanding } from '../../process/standing.js';
 import type { SrCall } from './sr-action.js';
 

@@ -6,7 +6,7 @@ import { askGroup, askKeeperToStart } from '../../group/reach-keeper.js';
 import { spawnsOf } from '../../group/spawns.js';
 import type { Result } from '../../group/words.js';
 import { makeDirectories } from '../../config/directories.js';
-import { baseDirectories } from '../../process/order.js';
+import { baseDirectories } from '../../process/user-directories.js';
 import { ownerOf } from '../../process/reach.js';
 import { everything, matching, startable } from './chosen.js';
 import { type Usable, readAll } from './entries.js';
