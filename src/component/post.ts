@@ -13,12 +13,13 @@ import { describe } from '../stage/describe.js';
 import { postRate } from '../stage/post-rate.js';
 import { exitCode } from '../stage/settle/exit-code.js';
 import { remember } from '../stage/settle/remember.js';
+import type { Following } from '../stage/follow.js';
 import { leaveWebNames } from '../stage/web-names.js';
 import { inlineRefused } from './reasons.js';
 import type { Component, Kit } from './component.js';
 import { GRACE, dedupeOptions, withPulse } from './consuming.js';
 import { announceOptions, describeOptions } from './posting.js';
-import { refuseLaterFormat, refuseUnknownSum, writtenAt } from './refuse.js';
+import { refuseFollowing, refuseLaterFormat, refuseUnknownSum, writtenAt } from './refuse.js';
 
 /** Posts waiting for the broker at once: confirms come back in batches, so many must be on their way. */
 const POSTS_IN_HAND = 500;
@@ -45,10 +46,8 @@ export const post: Component = {
   name: 'post',
   summary: 'announce files, trees, removals and links',
   refused: {
-    sleep: 'watching a tree is the work of sr_watch, which is not available yet; leave sleep at 0',
     ...inlineRefused,
     reconnect: 'one connection serves all posts; a new one for every block would only slow them down',
-    quiet: 'only a watcher can wait for a file to be complete',
     restore_to_queue: 'restoring messages to a queue is not available yet',
     on_watch: 'watching a tree is the work of sr_watch, which is not available yet',
   },
@@ -57,9 +56,10 @@ export const post: Component = {
     refuseLaterFormat(config);
     refuseUnknownSum(config);
     const { posting } = config;
+    const following = followingOf(config);
     const dedupes = dedupeOptions(config);
     const { logger } = kit;
-    const posted = from(tree(treeOptions(config, kit)), paceOf(config), logger)
+    const posted = from(tree(treeOptions(config, kit, following !== undefined)), paceOf(config), logger)
       .to(describe(describeOptions(config, kit)))
       .to(leaveWebNames(logger))
       .to(
@@ -73,6 +73,7 @@ export const post: Component = {
         blocks({
           sum: posting.sum,
           blockSize: blockSizeOf(config),
+          following,
           followLinks: posting.followSymlinks,
           randomize: posting.randomize,
           now: kit.now,
@@ -95,14 +96,24 @@ const blockSizeOf = (config: Config): number =>
     ? WHOLE
     : config.posting.blocksize;
 
-const treeOptions = (config: Config, kit: Kit): Parameters<typeof tree>[0] => ({
+/** Files are followed where it is said how often to look, and when they are complete. */
+function followingOf(config: Config): Following | undefined {
+  const { sleep, quiet } = config.posting;
+  const { inflight } = config.transfer;
+  const age = quiet === 0 && typeof inflight === 'number' ? inflight : quiet;
+  refuseFollowing(config, age);
+  return sleep === 0 ? undefined : { every: sleep * 1000, quiet: age * 1000 };
+}
+
+const treeOptions = (config: Config, kit: Kit, follows: boolean): Parameters<typeof tree>[0] => ({
   paths: kit.paths,
   // Only who names the events says that a path that is gone was removed on purpose.
   removals: writtenAt(config, 'events') !== undefined && config.selection.events.includes('delete'),
   followLinks: config.posting.followSymlinks,
   realPaths: config.posting.realpathPost,
   move: config.posting.move,
-  inflight: config.transfer.inflight,
+  // A file that is followed may be as young as it likes.
+  inflight: follows && typeof config.transfer.inflight === 'number' ? undefined : config.transfer.inflight,
   now: kit.now,
   unreadable: (path, why) => kit.failures.note(`not posted: ${path}: ${messageOf(why)}`),
 });

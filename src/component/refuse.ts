@@ -80,3 +80,26 @@ export function refuseUnknownSum(config: Config): void {
   if (written === undefined || /^(?:[dsn0a]|z,[ds])$/.test(config.posting.sum)) return;
   throw refusal('sum', written, 'no such checksum here. Write d, s, n, 0, a, or z,d or z,s');
 }
+
+/** Refuses to follow files where the configuration does not say all that it takes, or asks for more. */
+export function refuseFollowing(config: Config, quiet: number): void {
+  const { sleep, sum } = config.posting;
+  const given = { sleep: writtenAt(config, 'sleep'), quiet: writtenAt(config, 'quiet') };
+  if (sleep === 0) {
+    if (given.quiet === undefined || config.posting.quiet === 0) return;
+    const why = 'counts where files are followed. Say with sleep how often they are looked at';
+    throw refusal('quiet', given.quiet, why);
+  }
+  if (given.sleep === undefined) return;
+  if (quiet === 0) {
+    const watch = 'watching a tree is the work of sr_watch, which is not available yet';
+    const why = `${watch}. To follow files that grow, say with quiet when they are complete`;
+    throw refusal('sleep', given.sleep, why);
+  }
+  if (/^[ds]$/.test(sum)) return;
+  throw refusal(
+    'sleep',
+    given.sleep,
+    `what has changed is told by checksums of the content: sum d or s, not ${sum}`,
+  );
+}

@@ -9,6 +9,7 @@ import type { Fan } from '../flow/stage.js';
 import { blockLength, parsePartName, wholeFile, type PartName } from '../message/parts.js';
 import { READS, cut, layoutOf, readyOf, unread, type CutOptions } from './cut.js';
 import { redescribe } from './describe.js';
+import { type Following, follow, mayGrow } from './follow.js';
 import { isUnchanged, openSteady } from './steady.js';
 import { sumSource } from './sum-source.js';
 
@@ -16,6 +17,8 @@ import { sumSource } from './sum-source.js';
 const READERS = 32;
 
 export interface BlocksOptions extends CutOptions {
+  /** Files that have changed lately are announced as they grow; undefined: as they are. */
+  readonly following: Following | undefined;
   /** The `sum` option: a letter, `z,X`, or `a,VALUE`. */
   readonly sum: string;
 }
@@ -33,6 +36,12 @@ export function blocks(options: BlocksOptions): Fan<Described, Ready> {
         yield { ...item, subject: item.draft, next: item.draft };
         return;
       }
+      const { following } = options;
+      const algorithm = following && growing(item, options, following);
+      if (following !== undefined && algorithm !== undefined) {
+        yield* follow(item, algorithm, { ...options, following }, lanes, stop);
+        return;
+      }
       await lanes.enter();
       try {
         const whole = await readWhole(item, options, stop);
@@ -43,6 +52,17 @@ export function blocks(options: BlocksOptions): Fan<Described, Ready> {
       }
     },
   };
+}
+
+/** How the sums of a file are computed that is to be followed; undefined for one that is announced as it is. */
+function growing(
+  item: Described,
+  { sum, now }: BlocksOptions,
+  following: Following,
+): ContentAlgorithm | undefined {
+  if (!mayGrow(item, following, now()) || storedBlock(item) !== undefined) return undefined;
+  const source = sumSource(sum, item.path);
+  return source.kind === 'content' ? source.algorithm : undefined;
 }
 
 /** A name that is meant to be one of a stored block. */

@@ -2,19 +2,17 @@ import type { FileHandle } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import type { ContentAlgorithm } from '../checksum/algorithms.js';
 import { digestOfRange } from '../checksum/block-digest.js';
-import { readers } from '../checksum/read-thread.js';
+import type { FileState } from '../checksum/read-thread.js';
 import { PermanentError, RetryableError } from '../errors.js';
 import type { Described, Ready } from '../flow/posted.js';
 import type { Logger } from '../logger.js';
 import { blockLength, blockOf, blockOffset, chooseBlockSize, layOut, type Parts } from '../message/parts.js';
 import type { Sum } from '../message/sum.js';
+import { mostBlocks } from '../message/generation.js';
 import { redescribe } from './describe.js';
 import { inTurn } from './in-turn.js';
 import { isStillThere, isUnchanged, openSteady } from './steady.js';
 import { createToldSums, type ToldSums } from './told-sums.js';
-
-/** Receivers keep account of every block: more than these they refuse. */
-const MOST_BLOCKS = 1_000_000;
 
 /** Times a file that changes while it is read is begun again. */
 export const READS = 3;
@@ -32,9 +30,15 @@ export interface CutOptions {
 /** The blocks of a file of `size` bytes; one block is the whole file. */
 export function layoutOf(path: string, size: number, blockSize: number): Parts {
   const layout = layOut(size, chooseBlockSize(size, blockSize));
-  if (layout.count <= MOST_BLOCKS) return layout;
-  const count = `${layout.count} blocks of ${layout.blockSize} bytes, and receivers take ${MOST_BLOCKS} at most`;
-  throw new PermanentError(417, `${path} would be announced in ${count}: write a larger blocksize`);
+  refuseMany(path, layout);
+  return layout;
+}
+
+/** Refuses what receivers would refuse. */
+export function refuseMany(path: string, { count, blockSize }: Parts): void {
+  if (count <= mostBlocks) return;
+  const blocks = `${count} blocks of ${blockSize} bytes, and receivers take ${mostBlocks} at most`;
+  throw new PermanentError(417, `${path} would be announced in ${blocks}: write a larger blocksize`);
 }
 
 /** What is announced of one block. */
@@ -50,7 +54,7 @@ export function* unread(
   give: () => Sum,
   randomize: boolean,
 ): Generator<Ready, void, void> {
-  for (const number of numbersOf(layout.count, randomize))
+  for (const number of numbersOf(0, layout.count, randomize))
     yield readyOf(item, blockOf(layout, number), give());
 }
 
@@ -109,22 +113,16 @@ async function* announced(
   { randomize, followLinks }: CutOptions,
   stop: AbortSignal,
 ): AsyncGenerator<Ready, boolean, void> {
-  const readBlock = async (number: number, over: AbortSignal) => {
-    const parts = blockOf(layout, number);
-    const length = blockLength(parts);
-    const range = { offset: blockOffset(parts), length, stop: over };
-    const { value, size, after } = await digestOfRange(file, algorithm, range);
-    const isThere = after.nlink > 0 || stat.nlink === 0;
-    return { parts, value, isSteady: isThere && size === length && isUnchanged(stat, after) };
-  };
+  const read = (number: number, over: AbortSignal) =>
+    readBlock(file, algorithm, blockOf(layout, number), over);
   let unchanged = 0;
-  for await (const { parts, value, isSteady } of inTurn(
-    numbersOf(layout.count, randomize),
-    2 * readers(),
-    readBlock,
+  for await (const { parts, value, isWhole, after } of inTurn(
+    numbersOf(0, layout.count, randomize),
+    read,
     stop,
   )) {
-    if (!isSteady) return false;
+    const isThere = after.nlink > 0 || stat.nlink === 0;
+    if (!isWhole || !isThere || !isUnchanged(stat, after)) return false;
     if (!randomize && parts.number === unchanged && sums.get(unchanged) === value) {
       unchanged += 1;
       continue;
@@ -137,13 +135,38 @@ async function* announced(
   return isStillThere(item.path, stat, followLinks);
 }
 
-function* numbersOf(count: number, randomize: boolean): Generator<number, void, void> {
+/** A block as it was read. */
+interface Block {
+  readonly parts: Parts;
+  readonly value: string;
+  /** Whether the file was long enough. */
+  readonly isWhole: boolean;
+  readonly after: FileState;
+}
+
+export async function readBlock(
+  file: FileHandle,
+  algorithm: ContentAlgorithm,
+  parts: Parts,
+  stop: AbortSignal,
+): Promise<Block> {
+  const length = blockLength(parts);
+  const { value, size, after } = await digestOfRange(file, algorithm, {
+    offset: blockOffset(parts),
+    length,
+    stop,
+  });
+  return { parts, value, isWhole: size === length, after };
+}
+
+/** The numbers of the blocks from the first to the one before `end`. */
+export function* numbersOf(first: number, end: number, randomize: boolean): Generator<number, void, void> {
   if (!randomize) {
-    for (let number = 0; number < count; number += 1) yield number;
+    for (let number = first; number < end; number += 1) yield number;
     return;
   }
-  const numbers = Uint32Array.from({ length: count }, (_, number) => number);
-  for (let left = count; left > 0; left -= 1) {
+  const numbers = Uint32Array.from({ length: end - first }, (_, index) => first + index);
+  for (let left = numbers.length; left > 0; left -= 1) {
     const chosen = Math.floor(Math.random() * left);
     yield numbers[chosen] as number;
     numbers[chosen] = numbers[left - 1] as number;

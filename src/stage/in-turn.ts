@@ -1,13 +1,16 @@
+import { readers } from '../checksum/read-thread.js';
+
 /**
  * Asks several questions at once and gives the answers in the order of the questions. However it ends, nothing is
  * under way any more then.
  */
 export async function* inTurn<Q, A>(
   questions: Iterable<Q>,
-  atOnce: number,
   ask: (question: Q, stop: AbortSignal) => Promise<A>,
   stop: AbortSignal,
 ): AsyncGenerator<A, void, void> {
+  // While those that are answered wait for their turn, all threads go on.
+  const atOnce = 2 * readers();
   const over = new AbortController();
   const end = (): void => over.abort();
   stop.addEventListener('abort', end, { once: true });

@@ -147,3 +147,40 @@ describe('sr_post of a file in blocks', () => {
     expect(bad.stderr).toMatch(/5 bytes, but its name says 6/u);
   });
 });
+
+describe('sr_post of a file that is still written', () => {
+  it('announces what is new at each look, and the end when it is quiet', async () => {
+    const path = await letters('log');
+    const words = ['--sleep', '0.1', '--quiet', '2', '--blocksize', '10'];
+    const running = source.home.start('sr_post', source.posting(...words, path));
+    const lastOf = (parts: string) => (post: Heard) => partsOf(post) === parts;
+    await heard.until('the end of the first version', lastOf('i,10,3,6,2'));
+    await appendFile(path, 'ABCDEFGH');
+    await heard.until('the end of the second version', lastOf('i,10,4,4,3'));
+    await appendFile(path, 'I');
+    const ended = await running.ended;
+    expect([ended.code, ended.stderr]).toEqual([0, ended.stderr]);
+    expect(ended.stderr).toMatch(/log may grow: followed until it has not changed for 2 s/u);
+    const posts = await told();
+    expect(posts.map(partsOf)).toEqual([
+      ...inTen,
+      ...['i,10,4,4,2', 'i,10,4,4,3'],
+      ...['i,10,4,5,3', 'i,10,4,5,3'],
+    ]);
+    const growth = posts.map(({ headers }) => String(headers['growth']));
+    expect(growth.at(-1)).toBe(`${growth[0] ?? ''},end`);
+    expect(new Set(growth.slice(0, -1)).size).toBe(1);
+    expect(posts.at(-1)?.headers['sum']).toBe(`d,${createHash('md5').update('EFGHI').digest('hex')}`);
+  });
+
+  it('ends with 1 when it is stopped before the end', async () => {
+    const path = await letters('log');
+    const words = ['--sleep', '0.1', '--quiet', '1h', '--blocksize', '10'];
+    const running = source.home.start('sr_post', source.posting(...words, path));
+    await heard.count(3);
+    running.kill('SIGTERM');
+    const ended = await running.ended;
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(/not posted: .*log: stopped/u);
+  });
+});

@@ -1,5 +1,5 @@
-import { chmodSync, renameSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, renameSync, symlinkSync, utimesSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { expect } from 'vitest';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import { type Lab, type Ran, md5 } from './lab.js';
@@ -121,6 +121,49 @@ const headers: Readonly<Record<string, Case>> = {
     const shuffled = await numbers('randomize on');
     expect(shuffled).not.toEqual(inOrder);
     expect([...shuffled].sort((one, other) => one - other)).toEqual(inOrder);
+  },
+};
+
+/** What is announced of a file that changed just now, and of one that changed a minute ago. */
+async function youngAndOld(lab: Lab, ...lines: string[]): Promise<readonly string[]> {
+  const [young, old] = [lab.file('young', 'x'.repeat(25)), lab.file('old', 'x'.repeat(25))];
+  utimesSync(old, new Date(), new Date(Date.now() - 60_000));
+  // However long it takes until somebody looks.
+  utimesSync(young, new Date(), new Date(Date.now() + 600_000));
+  const ran = await lab.run('post', ['blocksize 20', ...lines], { paths: [young, old] });
+  return ran.posts.map(({ headers, body }) => {
+    const growth = /,end$/.test(headers['growth'] ?? '') ? ' end' : 'growth' in headers ? ' growing' : '';
+    return `${basename(Buffer.from(body).toString())} ${headers['parts'] ?? ''}${growth}`;
+  });
+}
+
+const oldOne = ['old i,20,2,5,0', 'old i,20,2,5,1'];
+const youngOne = ['young i,20,2,5,0 growing', 'young i,20,2,5,1 end', 'young i,20,2,5,1 growing'];
+const youngWhole = ['young i,20,2,5,0', 'young i,20,2,5,1'];
+
+const following: Readonly<Record<string, Case>> = {
+  sleep: async (lab) => {
+    expect([...(await youngAndOld(lab))].sort()).toEqual([...oldOne, ...youngWhole]);
+    const followed = await youngAndOld(lab, 'sleep 0.02', 'quiet 0.2');
+    expect([...followed].sort()).toEqual([...oldOne, ...youngOne]);
+    expect(followed.at(-1)).toBe('young i,20,2,5,1 end');
+    await expect(youngAndOld(lab, 'sleep 1')).rejects.toThrow(
+      /c\.conf:4: sleep 1: watching a tree is the work of sr_watch.*To follow files that grow, say with quiet/,
+    );
+    await expect(youngAndOld(lab, 'sleep 1', 'quiet 1', 'sum n')).rejects.toThrow(
+      /sleep 1: what has changed is told by checksums of the content: sum d or s, not n/,
+    );
+  },
+  quiet: async (lab) => {
+    expect([...(await youngAndOld(lab, 'sleep 0.02', 'quiet 0.2'))].sort()).toEqual([...oldOne, ...youngOne]);
+    // The age of inflight says the same.
+    expect([...(await youngAndOld(lab, 'sleep 0.02', 'inflight 0.2'))].sort()).toEqual([
+      ...oldOne,
+      ...youngOne,
+    ]);
+    await expect(youngAndOld(lab, 'quiet 1')).rejects.toThrow(
+      /c\.conf:4: quiet 1: counts where files are followed\. Say with sleep how often/,
+    );
   },
 };
 
@@ -301,4 +344,5 @@ export const postCases: Readonly<Record<string, Case>> = {
   ...finding,
   ...sending,
   ...duplicates,
+  ...following,
 };

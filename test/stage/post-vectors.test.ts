@@ -112,6 +112,7 @@ const blocksOf = (options: Partial<BlocksOptions>): ReturnType<typeof blocks> =>
     blockSize: 1,
     followLinks: false,
     randomize: false,
+    following: undefined,
     now: Date.now,
     logger: silentLogger,
     ...options,

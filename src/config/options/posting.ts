@@ -82,7 +82,7 @@ export const posting = group({
     type: duration,
     default: 0,
     components: [...announcers, 'audit'],
-    help: 'Time between two rounds; above 0 a post keeps watching.',
+    help: 'Time between two rounds; above 0, with quiet, sr_post follows files that grow.',
   }),
   quiet: option({
     type: duration,
