@@ -85,4 +85,18 @@ export const plants: readonly Plant[] = [
       { file: 'test/flows/hostile.test.ts', name: 'behind a link that leads out' },
     ],
   },
+  {
+    bug: 'blocks of a file that changes while it is read are announced as if it were one version',
+    file: 'src/stage/cut.ts',
+    original: 'if (!isWhole || !isThere || !isUnchanged(stat, after)) return false;',
+    planted: 'if (!isWhole || !isThere) return false;',
+    finders: [{ file: 'test/stage/blocks.test.ts', name: 'when it has another byte at its end' }],
+  },
+  {
+    bug: 'the end of a file that grew is told although it has changed before its end',
+    file: 'src/stage/follow.ts',
+    original: 'if (course.told.get(block.parts.number) === block.value) continue;',
+    planted: 'if (block.isWhole) continue;',
+    finders: [{ file: 'test/stage/follow.test.ts', name: 'is compared with what was told' }],
+  },
 ];
