@@ -13,9 +13,13 @@ const smallRange = 1024 * 1024;
 /** Bytes read from a file at a time. */
 const readSize = 1024 * 1024;
 
-/** Begins a digest of `expectedSize` bytes, in this thread or, for large files, in another one. */
-export function openDigest(algorithm: ContentAlgorithm, expectedSize: number | undefined): StreamDigest {
-  if (expectedSize !== undefined && expectedSize > workerSize) return startWorkerDigest(algorithm);
+/** Begins a digest of `expectedSize` bytes, in this thread or, for more than `most`, in another one. */
+export function openDigest(
+  algorithm: ContentAlgorithm,
+  expectedSize: number | undefined,
+  most = workerSize,
+): StreamDigest {
+  if (expectedSize !== undefined && expectedSize > most) return startWorkerDigest(algorithm);
   const digest = startDigest(algorithm);
   return {
     update: (data) => {

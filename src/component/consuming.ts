@@ -14,6 +14,7 @@ import type { InstallOptions } from '../stage/install.js';
 import { acknowledge } from '../stage/settle/acknowledge.js';
 import { givenUp } from '../stage/settle/give-up.js';
 import { leave } from '../stage/settle/leave.js';
+import { leaveBlock } from '../stage/settle/leave-block.js';
 import { logOutcome } from '../stage/settle/log-outcome.js';
 import { remember } from '../stage/settle/remember.js';
 import { report } from '../stage/settle/report.js';
@@ -116,6 +117,15 @@ export const fetchOptions = (config: Config): FetchOptions => {
   };
 };
 
+/**
+ * What becomes of files in blocks. A pump keeps what it cannot hold as a whole; who says `inplace on` wants the target
+ * itself written; a subscriber who says nothing gets whole files.
+ */
+export const blocksOf = (config: Config): PlaceOptions['blocks'] => {
+  if (!config.transfer.inplace) return 'part';
+  return writtenAt(config, 'inplace') === undefined ? 'hidden' : 'inplace';
+};
+
 export const installOptions = ({ transfer }: Config): InstallOptions => ({
   allowLinks: transfer.allowLinks,
   directoryMode: transfer.chmodDir,
@@ -156,6 +166,7 @@ export function placeOptions(config: Config, kit: Kit): PlaceOptions {
       topicPrefix: posting.postTopicPrefix ?? received,
       receivedPrefix: received,
     },
+    blocks: blocksOf(config),
     now: kit.now,
     warn: (text) => kit.logger.warning(text),
   };
@@ -174,6 +185,7 @@ const consumingSettlers = (config: Config, kit: Kit): readonly Settler<Taken>[] 
     remember(store.seen, dedupeOptions(config)),
     logOutcome(logger, { logReject: config.running.logReject }),
     ...(config.transfer.quota.length > 0 ? [charge(store.usage, kit.rootOf)] : []),
+    leaveBlock(store.assemblies),
     leave(store.paths),
     kit.watcher,
     acknowledge(),

@@ -4,11 +4,13 @@ import type { Compared, Fetched, Installed, Placed, Received, Taken } from '../f
 import type { Line } from '../flow/line.js';
 import { pass } from '../flow/stage.js';
 import { hook } from '../plugin/hook.js';
+import { assembler } from '../stage/assemble.js';
 import { dedupe } from '../stage/dedupe.js';
 import { events } from '../stage/events.js';
 import { fetch } from '../stage/fetch.js';
 import { gate } from '../stage/gate.js';
 import { install } from '../stage/install.js';
+import { join } from '../stage/join.js';
 import { latest, stillOurs } from '../stage/latest.js';
 import { place } from '../stage/place.js';
 import { followTarget } from '../stage/repost.js';
@@ -20,6 +22,7 @@ import { select } from '../stage/select.js';
 import { unchanged } from '../stage/unchanged.js';
 import { refuseWebNames } from '../stage/web-names.js';
 import { whenFull } from '../stage/when-full.js';
+import { whole } from '../stage/whole.js';
 import type { Transports } from '../transport/transport.js';
 import type { Kit } from './component.js';
 import { quotaOptions } from './quotas.js';
@@ -51,7 +54,6 @@ export const notYet: Readonly<Partial<Record<OptionName, string>>> = {
 export const inert: Readonly<Partial<Record<OptionName, string>>> = {
   batch: 'transfers are counted with ftp and sftp, which are not available yet',
   bufsize: 'buffers have a size that suits all files',
-  inplace: 'files announced in blocks are not assembled yet, others are never written in place',
 };
 
 /** The choice: what is wanted, where it goes, what it will be called further down, and whether it is new. */
@@ -76,6 +78,10 @@ const withinQuota = (config: Config, kit: Kit): ReturnType<typeof quota> => {
   return options === undefined ? { name: 'quota', isLight: true, run: () => pass } : quota(options);
 };
 
+/** Whether somebody hears of what has come. */
+const isTold = ({ posting, selection }: Config): boolean =>
+  posting.postBroker.length > 0 || selection.outlet !== 'post';
+
 /** The transfer, up to the final name and its trigger. */
 export function installed<I extends Placed>(
   line: Line<Taken, I>,
@@ -84,20 +90,18 @@ export function installed<I extends Placed>(
   transports: Transports,
 ): Line<Taken, I & Compared & Fetched & Installed> {
   const { transfer } = config;
+  const options = fetchOptions(config);
   return line
     .to(room(kit.holds, { least: transfer.freeSpaceMin }))
     .to(latest(kit.store.paths, inflightOf(config)))
-    .to(
-      unchanged(kit.rootOf, {
-        overwrite: transfer.overwrite || transfer.discard,
-        preserveTime: transfer.preserveTime,
-      }),
-    )
+    .to(join(kit.store.assemblies, inflightOf(config)))
+    .to(unchanged(kit.rootOf, { ...options, overwrite: transfer.overwrite || transfer.discard }))
     .to(withinQuota(config, kit))
     .to(protect(kit.rootOf, installOptions(config)))
-    .to(whenFull(kit.holds, fetch(transports, kit.rootOf, fetchOptions(config))))
+    .to(whenFull(kit.holds, fetch(transports, kit.rootOf, options)))
     .to(hook('on_part', kit.plugins))
     .to(stillOurs(kit.store.paths, kit.now))
-    .to(install(kit.rootOf, installOptions(config)))
-    .to(hook('on_file', kit.plugins));
+    .to(install(kit.rootOf, installOptions(config), assembler(kit.store.assemblies, transports, options)))
+    .to(hook('on_file', kit.plugins))
+    .to(whole(kit.rootOf, isTold(config)));
 }

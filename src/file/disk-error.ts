@@ -18,8 +18,8 @@ const remedies = new Map([
   ['EIO', 'the disk or its server reports an error'],
 ]);
 
-/** System errors that no later attempt can change, because the name itself is at fault. */
-const atFault = new Set(['ENAMETOOLONG', 'EINVAL']);
+/** System errors that no later attempt can change, because the name itself is at fault, or the size. */
+const atFault = new Set(['ENAMETOOLONG', 'EINVAL', 'EFBIG']);
 
 /** Is the disk full, or the quota used up? */
 export function isDiskFull(thrown: unknown): boolean {

@@ -24,6 +24,24 @@ export async function writeAll(descriptor: number, data: readonly Uint8Array[]):
   while (done < total) done += (await writeOne(descriptor, rest, done, total - done)).bytesWritten;
 }
 
+/** The same at a position, whatever the file's own is. Throws system errors. */
+export async function writeAllAt(
+  descriptor: number,
+  data: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  const total = data.reduce((sum, one) => sum + one.byteLength, 0);
+  let done = 0;
+  if (data.length > 1 && data.length <= mostBuffers) {
+    done = (await writeMany(descriptor, data as NodeJS.ArrayBufferView[], position)).bytesWritten;
+  }
+  if (done === total) return;
+  const rest = joined(data);
+  while (done < total) {
+    done += (await writeOne(descriptor, rest, done, total - done, position + done)).bytesWritten;
+  }
+}
+
 /** The same without the thread pool, for little data on a local disk. */
 export function writeAllSync(descriptor: number, data: readonly Uint8Array[]): void {
   const total = data.reduce((sum, one) => sum + one.byteLength, 0);

@@ -2,6 +2,7 @@ import type { Rule, PlacementState } from '../config/rules.js';
 import type { Delivery } from '../broker/broker.js';
 import type { Announcement } from '../message/announcement.js';
 import type { Decoded } from '../message/wire.js';
+import type { Generation } from '../message/generation.js';
 import type { Parts } from '../message/parts.js';
 import type { Report } from '../message/report.js';
 import type { Sum } from '../message/sum.js';
@@ -96,8 +97,7 @@ export interface Target {
 
 /** How the blocks of one version of a file become that file here. */
 export interface Assembly {
-  /** Tells this version from every other version of the file. */
-  readonly generation: string;
+  readonly generation: Generation;
   readonly parts: Parts;
   /** Where the blocks are written: a hidden file that is renamed when all are in it, or the target itself. */
   readonly storage: 'hidden' | 'inplace';
@@ -118,6 +118,31 @@ export interface Entered extends Placed {
   readonly entered: readonly string[];
 }
 
+/** How far the file has come that a block belongs to. */
+export interface Gathered {
+  /** All blocks are in their place, and it is for this item to make the file of them. */
+  readonly complete: boolean;
+  readonly placed: number;
+  readonly count: number;
+  /** Bytes of the whole file. */
+  readonly size: number;
+  /** Blocks to be looked at again before. */
+  readonly suspects: readonly { readonly number: number; readonly sum: string }[];
+}
+
+/** A block in hand: nobody else brings it until the item is settled. */
+export interface BlockInHand {
+  /** Relative to the target's root: the file that its bytes belong into. */
+  readonly file: string;
+  /** Of one that is in its place already. */
+  readonly placed?: Gathered;
+}
+
+/** Blocks of a file take part in putting it together; everything else passes. */
+export interface Joined extends Entered {
+  readonly block?: BlockInHand;
+}
+
 /** What an item may add to what its source keeps. */
 export interface Charge {
   readonly source: string;
@@ -131,6 +156,9 @@ export interface Charge {
 export interface Compared extends Placed {
   /** The announced content is there: nothing to transfer, but a repeated item still has to finish its way. */
   readonly present: boolean;
+  /** A process that died has left the bytes of the block where they belong; nobody has been asked about them yet. */
+  readonly isLeft?: boolean;
+  readonly block?: BlockInHand;
 }
 
 /** The bytes are on disk under a private name, verified; nothing in flight for removals, links and moves. */
@@ -146,7 +174,10 @@ export interface Fetched extends Compared {
 /** The change is visible under its final name. */
 export interface Installed extends Fetched {
   readonly path: string;
+  /** The whole file is there: not with each of its blocks, but with the one that makes it so. */
   readonly complete: boolean;
+  /** Nothing is left to be done for the file that is put together, once this item has ended. */
+  readonly endsAssembly?: boolean;
 }
 
 /** A delivery record that came in. */

@@ -17,6 +17,8 @@ export interface Hookable {
   readonly subject?: Announcement;
   readonly target?: Target;
   readonly path?: string;
+  /** False for a block of a file that is not whole yet. */
+  readonly complete?: boolean;
   readonly inflight?: { readonly path: string };
   readonly bytes?: number;
   readonly repeated?: boolean;
@@ -33,8 +35,9 @@ export type Follow = (next: Announcement, target: Target) => Announcement;
 type ItemHook = 'on_message' | 'on_part' | 'on_file' | 'on_post';
 
 /** Whether there is something to ask about: no data came with a removal or a link, and nothing came twice. */
-function isDue(name: ItemHook, { subject, next, inflight }: Hookable): boolean {
+function isDue(name: ItemHook, { subject, next, inflight, complete }: Hookable): boolean {
   if (name === 'on_part') return inflight !== undefined;
+  if (name === 'on_file' && complete === false) return false;
   return name !== 'on_file' || (subject ?? next).change.kind === 'write';
 }
 

@@ -86,13 +86,13 @@ async function once(job: Job, number: number, rest: Rest, stop: AbortSignal): Pr
 
 async function receive(job: Job, session: Session, rest: Rest, stop: AbortSignal): Promise<Received> {
   const path = fetchPath(job.item.subject.baseUrl, job.item.subject.relPath);
-  const local = session.localPath?.(path);
+  const local = job.range === undefined ? session.localPath?.(path) : undefined;
   if (local !== undefined) {
     const taken = await receiveLocal(job, local, stop);
     if (taken !== undefined) return taken;
   }
   if (rest.cut !== undefined) return goOn(job, session, path, rest, stop);
-  return receiveBytes(job, await session.get(path, stop), rest);
+  return receiveBytes(job, await session.get(path, stop, job.range), rest);
 }
 
 /** A file of this machine: linked or cloned, then read once for its sum. Undefined when it must be copied. */
@@ -137,11 +137,12 @@ async function goOn(
 ): Promise<Received> {
   const { inflight, total = 0, validator = '' } = rest.cut ?? {};
   const offset = inflight?.size() ?? 0;
-  const download = await session.get(path, stop, { offset, length: total - offset, validator });
+  const from = (job.range?.offset ?? 0) + offset;
+  const download = await session.get(path, stop, { offset: from, length: total - offset, validator });
   const taking = rest.cut;
   if (taking === undefined || download.isAnew === true || download.size !== total - offset) {
     await giveUp(rest);
-    if (download.isAnew === true) return receiveBytes(job, download, rest);
+    if (download.isAnew === true && job.range === undefined) return receiveBytes(job, download, rest);
     await decline(download);
     throw lengthDiffers(job, offset + (download.size ?? 0));
   }

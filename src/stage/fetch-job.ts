@@ -3,7 +3,7 @@ import type { Root } from '../file/inside.js';
 import type { Compared, Result } from '../flow/item.js';
 import { parseFileTime } from '../message/pub-time.js';
 import type { Sum } from '../message/sum.js';
-import type { Download, Transports } from '../transport/transport.js';
+import type { ByteRange, Download, Transports } from '../transport/transport.js';
 
 /* What fetching a file and fetching a block of one have in common: what is asked for, and whether it came. */
 
@@ -34,6 +34,8 @@ export interface Job {
   readonly sum: Sum | undefined;
   /** Bytes that are to come; undefined when it is not told. */
   readonly size: number | undefined;
+  /** Where they are in the file on the server, when they are not all of it. */
+  readonly range: ByteRange | undefined;
   readonly lastAttempt: number;
 }
 

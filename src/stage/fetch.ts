@@ -1,9 +1,10 @@
-import { PermanentError } from '../errors.js';
 import type { Root } from '../file/inside.js';
-import type { Compared, Fetched, Result, Target } from '../flow/item.js';
+import type { Assembly, Compared, Fetched, Result, Target } from '../flow/item.js';
 import type { Stage } from '../flow/stage.js';
-import { fileSize } from '../message/parts.js';
+import { blockLength, fileSize, rangeOf } from '../message/parts.js';
+import type { Sum } from '../message/sum.js';
 import type { Transports } from '../transport/transport.js';
+import { fetchBlock, standingIn } from './fetch-block.js';
 import { fetchFile } from './fetch-file.js';
 import { type FetchOptions, type Job, refuseSize } from './fetch-job.js';
 import { isAlreadyHere } from './moved.js';
@@ -22,24 +23,27 @@ export function fetch(
     run: async (item, stop) => {
       const { change } = item.subject;
       if (change.kind !== 'write') return { bytes: 0, sum: undefined, result: { code: 201, text: 'Done' } };
-      if (item.present)
-        return { bytes: 0, sum: change.sum, result: item.repeated ? againResult : movedResult };
-      if (change.parts !== undefined && change.parts.method !== '1') throw blockRefused(change.parts.method);
-      const size = change.parts === undefined ? undefined : fileSize(change.parts);
-      refuseSize(item, size, options);
+      if (item.present) return { bytes: 0, sum: change.sum, result: hereResult(item) };
+      const { parts, sum } = change;
+      refuseSize(item, parts && fileSize(parts), options);
       const root = rootOf(item.target);
-      if (item.subject.moved !== undefined && (await isAlreadyHere(item, root, stop))) {
-        return { bytes: 0, sum: change.sum, result: { code: 201, text: 'Linked' } };
-      }
+      const { assembly, block } = item;
       const job: Job = {
         item,
         root,
         options,
         transports,
-        sum: change.sum,
-        size,
+        sum,
+        size: parts && blockLength(parts),
+        range: parts && rangeOf(parts),
         lastAttempt: item.retry === undefined ? options.attempts : 1,
       };
+      if (assembly !== undefined && block !== undefined) {
+        if (item.isLeft === true) return left(root.absolute(block.file), assembly, sum);
+        return fetchBlock({ ...job, parts: assembly.parts, file: block.file }, stop);
+      }
+      if (item.subject.moved !== undefined && (await isAlreadyHere(item, root, stop)))
+        return { bytes: 0, sum, result: { code: 201, text: 'Linked' } };
       return fetchFile(job, stop);
     },
   };
@@ -54,8 +58,15 @@ const againResult: Result = { code: 201, text: 'Downloaded, redelivered' };
 /** The new half of a rename that found its file already here: the old half has moved it. */
 const movedResult: Result = { code: 201, text: 'moved' };
 
-const blockRefused = (method: string): PermanentError =>
-  new PermanentError(
-    499,
-    `block announced with method ${method}: files in blocks are not assembled by this version`,
-  );
+/** What a process that died has left where it belongs, and nobody has been asked about. */
+const left = (path: string, { parts }: Assembly, sum: Sum | undefined): Gain => ({
+  inflight: standingIn(path),
+  bytes: blockLength(parts),
+  sum,
+  result: againResult,
+});
+
+function hereResult({ repeated, block }: Compared): Result {
+  if (repeated) return againResult;
+  return block === undefined ? movedResult : { code: 304, text: 'Not modified: this block is here' };
+}

@@ -4,7 +4,7 @@ import { flushEntry, flushFileInside } from '../file/flush.js';
 import type { Root } from '../file/inside.js';
 import { hardLinkInside, symlinkInside } from '../file/link.js';
 import { statInside } from '../file/look.js';
-import type { Fetched, Installed, Result, Target } from '../flow/item.js';
+import type { Assembly, BlockInHand, Fetched, Installed, Result, Target } from '../flow/item.js';
 import type { Stage } from '../flow/stage.js';
 import { isReachable } from './moved.js';
 import { relativeTo } from './target.js';
@@ -21,12 +21,20 @@ export interface InstallOptions {
 export function install(
   rootOf: (target: Target) => Root,
   options: InstallOptions,
-): Stage<Fetched, Pick<Installed, 'path' | 'complete' | 'result'>> {
+  assemble: Assemble,
+): Stage<Fetched, Gain> {
   return {
     name: 'install',
-    run: (item) => {
+    run: (item, stop) => {
       const root = rootOf(item.target);
-      const gain = (result: Result) => ({ path: item.target.path, complete: true, result });
+      const { assembly, block } = item;
+      if (assembly !== undefined && block !== undefined)
+        return assemble({ ...item, assembly, block }, root, stop);
+      const gain = (result: Result): Gain => ({
+        path: item.target.path,
+        complete: !isKeptPart(item),
+        result,
+      });
       const work = options.flush ? flushed(item, root, options) : change(item, root, options);
       return work instanceof Promise ? work.then(gain) : gain(work);
     },
@@ -38,6 +46,19 @@ async function flushed(item: Fetched, root: Root, options: InstallOptions): Prom
   await flush(item, root);
   return result;
 }
+
+type Gain = Pick<Installed, 'path' | 'complete' | 'result' | 'endsAssembly'>;
+
+/** Puts a block in its place, and makes the file of its blocks when it is the last one. */
+export type Assemble = (
+  item: Fetched & { readonly assembly: Assembly; readonly block: BlockInHand },
+  root: Root,
+  stop: AbortSignal,
+) => Promise<Gain>;
+
+/** A block that is kept as a file of its own is no whole file. */
+const isKeptPart = ({ subject: { change } }: Fetched): boolean =>
+  change.kind === 'write' && change.parts !== undefined && change.parts.method !== '1';
 
 /** What was renamed into place has been flushed on its way. */
 async function flush(item: Fetched, root: Root): Promise<void> {

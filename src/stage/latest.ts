@@ -16,12 +16,20 @@ export function latest(paths: Paths, inflight: string | undefined): Stage<Placed
     run: (item, stop) => {
       if (item.retry?.superseded === true) return superseded();
       const own = [item.target.path];
-      if (item.counterpart !== undefined && item.counterpart.path !== item.target.path) {
+      // The other half of a rename has itself moved the file, of which blocks tell the content.
+      if (
+        item.assembly === undefined &&
+        item.counterpart !== undefined &&
+        item.counterpart.path !== item.target.path
+      ) {
         own.push(item.counterpart.path);
       }
       const instant = parsePubTime(item.subject.pubTime)?.instant ?? item.takenAt;
+      // Blocks of one version are worked on together, and what they leave behind belongs to all of them.
+      const party = item.assembly?.generation.key;
+      const leftover = party === undefined ? leftoverOf(item, inflight) : undefined;
       return paths
-        .enter(own, instant, leftoverOf(item, inflight), stop)
+        .enter(own, instant, leftover, stop, party)
         .then((entry) => (entry === 'superseded' ? superseded() : { entered: own }));
     },
   };

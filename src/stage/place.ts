@@ -1,8 +1,10 @@
 import type { PlacementState, Strip } from '../config/rules.js';
 import { FatalError, PermanentError } from '../errors.js';
-import type { Placed, Selected, Target } from '../flow/item.js';
+import type { Assembly, Placed, Selected, Target } from '../flow/item.js';
 import type { Stage } from '../flow/stage.js';
 import { type Announcement, targetRelPath } from '../message/announcement.js';
+import { generationOf } from '../message/generation.js';
+import { partSuffix } from '../message/parts.js';
 import { decodeRelPath, encodeRelPath } from '../message/rel-path.js';
 import type { NameScript } from './file-name.js';
 import { type Placing, type Plan, type PlanOptions, planOf, stripElements, targetOf } from './placement.js';
@@ -17,12 +19,17 @@ export interface PlaceOptions extends PlanOptions {
   /** Runs the plugins that compute names; undefined where there are none. */
   readonly nameScript: NameScript | undefined;
   readonly repost: RepostOptions;
+  /**
+   * What becomes of files that are announced in blocks: put together in a hidden file, or in the target itself, or kept
+   * block by block, each as a file of its own.
+   */
+  readonly blocks: 'hidden' | 'inplace' | 'part';
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly warn: (text: string) => void;
 }
 
-type Gain = Pick<Placed, 'target' | 'counterpart' | 'next'>;
+type Gain = Pick<Placed, 'target' | 'counterpart' | 'assembly' | 'next'>;
 
 /**
  * Decides where an announced file goes here, and how it will be announced to those further down. Throws FatalError
@@ -65,7 +72,13 @@ export function place(options: PlaceOptions): Stage<Selected, Gain> {
     const { next, truncated } = repost(subject, target, counterpart, baseUrl, options.repost);
     // Without a base URL nobody further down is told, and the topic does not matter.
     if (truncated && baseUrls.length > 0) options.warn(`the topic of ${target.path} is too long and was cut`);
-    return { target, next, ...(counterpart !== undefined && { counterpart }) };
+    const assembly = assemblyOf(subject, options);
+    return {
+      target,
+      next: isMovedBlock(next, options) ? { ...next, change: asStored(next.change, assembly) } : next,
+      ...(counterpart !== undefined && { counterpart }),
+      ...(assembly !== undefined && { assembly }),
+    };
   };
 
   const later = async ({ subject }: Selected, coming: Target | Promise<Target>): Promise<Gain> => {
@@ -78,7 +91,7 @@ export function place(options: PlaceOptions): Stage<Selected, Gain> {
     isLight: nameScript === undefined,
     run: (item) => {
       const { subject } = item;
-      const target = targetFor(item, sourceOf(subject));
+      const target = targetFor(item, sourceOf(subject, options));
       // Nearly always there is nobody to ask, and nothing to wait for.
       if (target instanceof Promise || subject.moved !== undefined) return later(item, target);
       return gainOf(subject, target, undefined);
@@ -159,15 +172,43 @@ function placingOf(
 }
 
 /** The path that counts: that of `rename` where there is one. A stored block keeps its suffix under every name. */
-function sourceOf(subject: Announcement): Pick<Placing, 'path' | 'suffix'> {
+function sourceOf(subject: Announcement, { blocks }: PlaceOptions): Pick<Placing, 'path' | 'suffix'> {
   const stem = targetRelPath(subject);
-  const suffix = subject.relPath.slice(stem.length);
+  const { change } = subject;
+  const announced = subject.relPath.slice(stem.length);
   const rename = subject.headers.get('rename');
-  const chosen = rename === undefined ? stem : withoutSuffix(rename, suffix);
+  const chosen = rename === undefined ? stem : withoutSuffix(rename, announced);
   const path = decodeRelPath(chosen);
-  const isFile = subject.change.kind === 'write' || subject.change.kind === 'link';
-  return { path: isFile ? path : trimmed(path), suffix: decodeRelPath(suffix) };
+  const isFile = change.kind === 'write' || change.kind === 'link';
+  return { path: isFile ? path : trimmed(path), suffix: decodeRelPath(suffixOf(change, announced, blocks)) };
 }
+
+/** What is put behind the name of the file: nothing where it is put together. */
+function suffixOf(change: Announcement['change'], announced: string, blocks: PlaceOptions['blocks']): string {
+  if (change.kind !== 'write' || change.parts === undefined) return announced;
+  if (blocks !== 'part') return '';
+  return announced === '' ? (partSuffix(change.parts, change.sum) ?? '') : announced;
+}
+
+function assemblyOf(
+  subject: Announcement,
+  { blocks, repost: { transferred } }: PlaceOptions,
+): Assembly | undefined {
+  const { change } = subject;
+  if (blocks === 'part' || !transferred || change.kind !== 'write' || change.parts === undefined)
+    return undefined;
+  const generation = generationOf(subject);
+  return generation && { generation, parts: change.parts, storage: blocks };
+}
+
+const isMovedBlock = ({ change }: Announcement, { repost: { transferred } }: PlaceOptions): boolean =>
+  transferred && change.kind === 'write' && change.parts !== undefined && change.parts.method !== '1';
+
+/** Here a block is a range of the file, or a file of its own, whichever it was where it came from. */
+const asStored = (change: Announcement['change'], assembly: Assembly | undefined): Announcement['change'] =>
+  change.kind === 'write' && change.parts !== undefined
+    ? { ...change, parts: { ...change.parts, method: assembly === undefined ? 'p' : 'i' } }
+    : change;
 
 const withoutSuffix = (path: string, suffix: string): string =>
   suffix !== '' && path.endsWith(suffix) ? path.slice(0, -suffix.length) : path;

@@ -1,33 +1,39 @@
 import { contentAlgorithm } from '../checksum/algorithms.js';
 import { type Root } from '../file/inside.js';
 import { statInside } from '../file/look.js';
-import type { Compared, Placed, Target } from '../flow/item.js';
+import type { Compared, Joined, Placed, Target } from '../flow/item.js';
 import { done, type Settled } from '../flow/outcome.js';
 import type { Stage } from '../flow/stage.js';
-import { fileSize } from '../message/parts.js';
+import { blockLength } from '../message/parts.js';
 import { parseFileTime } from '../message/pub-time.js';
 import { hasContent } from './content.js';
+import { type LocalBlockOptions, findBlock } from './local-block.js';
 import { relativeTo } from './target.js';
 
-export interface UnchangedOptions {
+export interface UnchangedOptions extends LocalBlockOptions {
   /** `overwrite`: transfer without looking. */
   readonly overwrite: boolean;
-  /** Files here have the time of the announced ones; otherwise theirs is that of their arrival and tells nothing. */
-  readonly preserveTime: boolean;
 }
 
 /**
  * Looks at what is there before anything is transferred. A file that has the announced content, or is newer than
  * the announced one, ends the item as 304. Only the transfer is saved when the item may have been worked on
- * before, or has only changed its name: it goes on, because its trigger or its re-announcement may still be due.
+ * before, or has only changed its name: it goes on, because its trigger or its re-announcement may still be due. So does
+ * a block whose bytes are here: it may be the last one that its file was waiting for.
  */
 export function unchanged(
   rootOf: (target: Target) => Root,
   options: UnchangedOptions,
-): Stage<Placed, Pick<Compared, 'present'>> {
+): Stage<Placed & Pick<Joined, 'block'>, Pick<Compared, 'present' | 'isLeft'>> {
   return {
     name: 'unchanged',
     run: (item, stop) => {
+      const { assembly, block } = item;
+      if (assembly !== undefined && block !== undefined) {
+        if (block.placed !== undefined) return { present: true };
+        if (options.overwrite && !item.repeated) return { present: false };
+        return findBlock({ ...item, assembly, block }, rootOf(item.target), options, stop);
+      }
       const verdict = compare(item, rootOf(item.target), options, stop);
       return verdict instanceof Promise ? verdict.then((found) => judge(item, found)) : judge(item, verdict);
     },
@@ -55,7 +61,8 @@ function compare(
   const path = relativeTo(item.target);
   const there = statInside(root, path);
   if (there === undefined || !there.isFile()) return 'different';
-  const size = change.parts === undefined ? undefined : fileSize(change.parts);
+  // A block that is kept as it is, is a file of that length.
+  const size = change.parts === undefined ? undefined : blockLength(change.parts);
   if (size !== there.size) return 'different';
   const announced = options.preserveTime ? parseFileTime(headers.get('mtime') ?? '') : undefined;
   // Times travel with three digits, truncated: a difference below a millisecond is none.

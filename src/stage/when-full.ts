@@ -5,7 +5,7 @@ import type { Holds } from '../flow/holds.js';
 import type { Placed } from '../flow/item.js';
 import type { Settled } from '../flow/outcome.js';
 import type { Stage } from '../flow/stage.js';
-import { fileSize } from '../message/parts.js';
+import { blockLength } from '../message/parts.js';
 
 /*
  * A disk that is full is nobody's fault but the disk's: what meets it waits for room and is done then, and the queue
@@ -92,7 +92,7 @@ export function whenFull<I extends Placed, O extends object>(
 }
 
 function sizeOf({ subject: { change } }: Placed): number {
-  const size = change.kind === 'write' && change.parts !== undefined ? fileSize(change.parts) : undefined;
+  const size = change.kind === 'write' && change.parts !== undefined ? blockLength(change.parts) : undefined;
   return size ?? UNKNOWN;
 }
 

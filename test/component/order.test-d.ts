@@ -12,7 +12,7 @@ import { type BlocksOptions, blocks } from '../../src/stage/blocks.js';
 import { type DescribeOptions, describe } from '../../src/stage/describe.js';
 import { fetch } from '../../src/stage/fetch.js';
 import type { FetchOptions } from '../../src/stage/fetch-job.js';
-import { type InstallOptions, install } from '../../src/stage/install.js';
+import { type Assemble, type InstallOptions, install } from '../../src/stage/install.js';
 import { latest } from '../../src/stage/latest.js';
 import { type PlaceOptions, place } from '../../src/stage/place.js';
 import { type SelectOptions, select } from '../../src/stage/select.js';
@@ -30,6 +30,7 @@ interface Options {
   readonly place: PlaceOptions;
   readonly fetch: FetchOptions;
   readonly install: InstallOptions;
+  readonly assemble: Assemble;
   readonly unchanged: UnchangedOptions;
   readonly announce: AnnounceOptions;
   readonly describe: DescribeOptions;
@@ -48,7 +49,9 @@ export function recipes(
   const placed = selected.to(place(options.place));
   const compared = placed.to(latest(kit.store.paths, undefined)).to(unchanged(kit.rootOf, options.unchanged));
   const fetched = compared.to(fetch(kit.transports(), kit.rootOf, options.fetch));
-  const installed = fetched.to(hook('on_part', kit.plugins)).to(install(kit.rootOf, options.install));
+  const installed = fetched
+    .to(hook('on_part', kit.plugins))
+    .to(install(kit.rootOf, options.install, options.assemble));
   installed
     .to(announce(kit.publisher(), options.announce, kit.logger))
     .settling(leave(kit.store.paths), remember(kit.store.seen, {}), acknowledge());
@@ -62,7 +65,7 @@ export function recipes(
   // @ts-expect-error: nothing is fetched without a look at what is there
   placed.to(fetch(kit.transports(), kit.rootOf, options.fetch));
   // @ts-expect-error: nothing is installed that was not fetched
-  compared.to(install(kit.rootOf, options.install));
+  compared.to(install(kit.rootOf, options.install, options.assemble));
   // @ts-expect-error: what is not placed cannot be announced again
   selected.to(announce(kit.publisher(), options.announce, kit.logger));
   // @ts-expect-error: a hook is told where the file goes

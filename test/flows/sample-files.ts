@@ -14,8 +14,10 @@ export interface PreparedSample {
   readonly properties: CapturedProperties;
   /** Path below the server's root, decoded; undefined when the body cannot be taken apart. */
   readonly path: string | undefined;
-  /** What the server has there; undefined where no whole file is announced. */
+  /** What the server has there; undefined where no data is announced. */
   readonly content: Buffer | undefined;
+  /** Of a block: where its bytes belong in their file. */
+  readonly block: { readonly offset: number; readonly bytes: Buffer } | undefined;
 }
 
 interface CapturedProperties {
@@ -43,6 +45,8 @@ interface Announced {
   readonly algorithm: 'md5' | 'sha512' | undefined;
   /** The sum as it stands in the message. */
   readonly value: string;
+  /** Of a block: `size` is that of the whole file. */
+  readonly block?: { readonly offset: number; readonly length: number; readonly isFile: boolean };
 }
 
 const decoded = (path: string): string =>
@@ -56,16 +60,34 @@ function announcedInHeaders(body: string, headers: Readonly<Record<string, strin
   return {
     path,
     size: isFile ? Number(size) : undefined,
+    ...(method === 'i' || method === 'p' ? blockInHeader(headers['parts'] ?? '') : {}),
     algorithm: letter === 'd' ? 'md5' : letter === 's' ? 'sha512' : undefined,
     value,
   };
+}
+
+function blockInHeader(parts: string): Pick<Announced, 'size' | 'block'> {
+  const [method, ...numbers] = parts.split(',');
+  const [size = 0, count = 0, rest = 0, number = 0] = numbers.map(Number);
+  const last = rest === 0 ? size : rest;
+  const length = number === count - 1 ? last : size;
+  return {
+    size: (count - 1) * size + last,
+    block: { offset: number * size, length, isFile: method === 'p' },
+  };
+}
+
+interface Blocks {
+  readonly size: number;
+  readonly number: number;
+  readonly manifest: Readonly<Record<string, { readonly size: number; readonly identity: string }>>;
 }
 
 interface Members {
   readonly relPath: string;
   readonly size?: number | string;
   readonly identity?: { readonly method: string; readonly value: string } | string;
-  readonly blocks?: unknown;
+  readonly blocks?: Blocks;
 }
 
 function announcedInBody(body: string): Announced | undefined {
@@ -76,10 +98,16 @@ function announcedInBody(body: string): Announced | undefined {
     return undefined;
   }
   const { relPath, size, identity, blocks } = members;
+  if (blocks !== undefined) {
+    const { size: length = 0, identity: value = '' } = blocks.manifest[String(blocks.number)] ?? {};
+    const total = Object.values(blocks.manifest).reduce((sum, { size: one }) => sum + one, 0);
+    const block = { offset: blocks.number * blocks.size, length, isFile: false };
+    return { path: decoded(relPath), size: total, algorithm: 'sha512', value, block };
+  }
   const sum = typeof identity === 'object' ? identity : { method: '', value: '' };
   return {
     path: decoded(relPath),
-    size: size === undefined || blocks !== undefined ? undefined : Number(size),
+    size: size === undefined ? undefined : Number(size),
     algorithm: sum.method === 'md5' ? 'md5' : sum.method === 'sha512' ? 'sha512' : undefined,
     value: sum.value,
   };
@@ -104,7 +132,9 @@ export function prepare(number: number, port: number): PreparedSample {
   const given = sample.headers ?? {};
   const isJson = sample.properties.content_type === 'application/json';
   const announced = isJson ? announcedInBody(sample.body) : announcedInHeaders(sample.body, given);
-  const content = announced === undefined ? undefined : contentFor(announced);
+  const whole = announced === undefined ? undefined : contentFor(announced);
+  const block = announced?.block;
+  const content = block === undefined ? whole : whole?.subarray(block.offset, block.offset + block.length);
   let body = sample.body.replaceAll('//127.0.0.1:8090/', `//127.0.0.1:${port}/`);
   let headers: Readonly<Record<string, string>> = given;
   if (content !== undefined && announced?.algorithm !== undefined) {
@@ -112,10 +142,21 @@ export function prepare(number: number, port: number): PreparedSample {
     if (isJson) {
       const written = JSON.stringify(announced.value).slice(1, -1);
       if (sum.toString('base64') !== announced.value.replace(/\s/gu, '')) {
-        body = body.replace(written, sum.toString('base64'));
+        body = body.replaceAll(written, sum.toString('base64'));
       }
     } else headers = { ...given, sum: `${given['sum']?.charAt(0) ?? ''},${sum.toString('hex')}` };
   }
   const { label, exchange, topic, properties } = sample;
-  return { number, label, exchange, topic, body, headers, properties, path: announced?.path, content };
+  return {
+    number,
+    label,
+    exchange,
+    topic,
+    body,
+    headers,
+    properties,
+    path: announced?.path,
+    content: block?.isFile === false ? whole : content,
+    block: block && content && { offset: block.offset, bytes: content },
+  };
 }

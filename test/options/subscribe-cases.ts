@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { fetchOptions } from '../../src/component/consuming.js';
@@ -185,6 +185,20 @@ const transfer: Readonly<Record<string, Case>> = {
       expect(waiting).toBe(1);
       expect(log).toMatch(/0\.2 s|200 ms/);
     }),
+  inplace: async (lab, name) => {
+    // The second of two blocks: of a file that is not whole yet, its bytes stand in the target, or in a file of their own.
+    const half = { parts: 'i,6,2,4,1', sum: `d,${md5('ghij')}` };
+    const messages = [lab.announced('a/b', 'abcdefghij', half)];
+    await lab.run('subscribe', ['mirror off', 'inplace on'], { messages });
+    expect(readFileSync(join(lab.target, 'b'), 'latin1')).toBe('\0\0\0\0\0\0ghij');
+    await lab.run('subscribe', ['mirror off', 'inplace off'], { messages });
+    expect(readFileSync(join(lab.target, 'b.6.2.4.1.d.Part'), 'latin1')).toBe('ghij');
+    // A subscriber's usual way is a hidden file, a pump's is to keep the block.
+    rmSync(lab.target, { recursive: true });
+    await lab.run('subscribe', ['mirror off'], { messages });
+    expect(there(lab, 'b')).toBe(false);
+    expect(there(lab, 'b.6.2.4.1.d.Part')).toBe(name === 'sarra');
+  },
   file_size_max: async (lab) =>
     withServer(async ({ url, requests }) => {
       const announced = onServer(url, 'right/announced');

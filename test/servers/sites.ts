@@ -8,7 +8,7 @@ export interface Asked {
   readonly headers: IncomingHttpHeaders;
 }
 
-/** A body with status 200; a status with headers and body; undefined for 404. */
+/** A body with status 200, or 206 where a range of it is asked for; a status with headers and body; undefined for 404. */
 export type Reply =
   | Buffer
   | {
@@ -34,14 +34,24 @@ export interface Sites {
   readonly stop: () => Promise<void>;
 }
 
-function send(response: ServerResponse, reply: Reply): void {
+/** The range of a body that is asked for, if one is. */
+function ranged(body: Buffer, range: string | undefined): Exclude<Reply, Buffer | undefined> {
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/u.exec(range ?? '') ?? [];
+  if (from === undefined || to === undefined) return { status: 200, body };
+  const part = body.subarray(Number(from), Number(to) + 1);
+  if (part.length === 0) return { status: 416 };
+  const last = Number(from) + part.length - 1;
+  return { status: 206, headers: { 'content-range': `bytes ${from}-${last}/${body.length}` }, body: part };
+}
+
+function send(response: ServerResponse, reply: Reply, range: string | undefined): void {
   if (response.headersSent || response.destroyed) return;
   if (reply === undefined) {
     response.writeHead(404, { 'content-length': '0' }).end();
     return;
   }
   const { status, headers, body } = Buffer.isBuffer(reply)
-    ? { status: 200, headers: {}, body: reply }
+    ? { headers: {}, body: Buffer.alloc(0), ...ranged(reply, range) }
     : { headers: {}, body: Buffer.alloc(0), ...reply };
   response.writeHead(status, { 'content-length': String(body.length), ...headers }).end(body);
 }
@@ -56,7 +66,7 @@ export function openSites(): Sites {
         const question: Asked = { path, headers: request.headers };
         asked.push(question);
         Promise.resolve(answer(question, response)).then(
-          (reply) => send(response, reply),
+          (reply) => send(response, reply, request.headers.range),
           () => response.destroy(),
         );
       });

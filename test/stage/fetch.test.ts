@@ -252,16 +252,6 @@ describe('fetch of what needs no transfer', () => {
     expect(server.requests).toEqual([]);
   });
 
-  it('refuses blocks', async () => {
-    const change = {
-      kind: 'write' as const,
-      parts: { method: 'i' as const, blockSize: 10, count: 10, remainder: 0, number: 3 },
-      sum: wrongSum,
-    };
-    expect(await endOf(stage(), item(of('right/x', { change })))).toMatch(/^refused 499: .*block/);
-    expect(server.requests).toEqual([]);
-  });
-
   it('refuses a scheme that nobody serves', async () => {
     expect(await endOf(stage(), item(of('x', { baseUrl: 'gopher://host/' })))).toMatch(/^refused 503/);
   });

@@ -22,6 +22,7 @@ import {
   changed,
   endOf,
   gained,
+  noBlocks,
   placedIn,
   retried,
   roots,
@@ -36,7 +37,7 @@ beforeEach(() => {
 });
 
 const stage = (allowLinks = false): ReturnType<typeof install> =>
-  install(roots(), { allowLinks, directoryMode: undefined, flush: false });
+  install(roots(), { allowLinks, directoryMode: undefined, flush: false }, noBlocks);
 
 const put = (path: string, data: string): void => {
   mkdirSync(dirname(join(root, path)), { recursive: true });

@@ -9,6 +9,7 @@ import type { Log, Logger } from '../../src/logger.js';
 import { silentLogger } from '../../src/logger.js';
 import type { Announcement, Change } from '../../src/message/announcement.js';
 import { wholeFile } from '../../src/message/parts.js';
+import type { Assemble } from '../../src/stage/install.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { OwnedStoreOptions } from '../../src/store/owned-store.js';
 import type { Store } from '../../src/store/store.js';
@@ -112,6 +113,9 @@ export const retried = (more: Partial<NonNullable<Taken['retry']>> = {}): NonNul
 /** A store of its own for each test. */
 export const openStore = async (options: OwnedStoreOptions = {}): Promise<Store> =>
   (await createMemoryStore(options)).join('test');
+
+/** For an item that is no block. */
+export const noBlocks: Assemble = () => Promise.reject(new Error('this is no block'));
 
 /** Opens each root once. */
 export function roots(): (target: Target) => Root {

@@ -136,14 +136,22 @@ describe('part files', () => {
       ...more,
     });
 
-  it('keep their suffix under every name', async () => {
-    expect(await pathOf({ directory: '/d' }, block(`a/X${suffix}`))).toBe(`/d/X${suffix}`);
-    expect(await pathOf({ directory: '/d', flatten: '-' }, block(`a/X${suffix}`))).toBe(`/d/a-X${suffix}`);
-    expect(await pathOf({ directory: '/d', filename: 'WHATFN' }, block(`a/X:y${suffix}`))).toBe(
+  it('are ranges of their file where files are put together', async () => {
+    expect(await pathOf({ directory: '/d' }, block(`a/X${suffix}`))).toBe('/d/X');
+    expect(await pathOf({ directory: '/d', flatten: '-' }, block(`a/X${suffix}`))).toBe('/d/a-X');
+  });
+
+  it('keep their suffix under every name where they are kept', async () => {
+    const kept = { blocks: 'part' } as const;
+    expect(await pathOf({ directory: '/d' }, block(`a/X${suffix}`), kept)).toBe(`/d/X${suffix}`);
+    expect(await pathOf({ directory: '/d', flatten: '-' }, block(`a/X${suffix}`), kept)).toBe(
+      `/d/a-X${suffix}`,
+    );
+    expect(await pathOf({ directory: '/d', filename: 'WHATFN' }, block(`a/X:y${suffix}`), kept)).toBe(
       `/d/X${suffix}`,
     );
     const renamed = async (rename: string) =>
-      pathOf({ directory: '/d' }, block(`X${suffix}`, { headers: new Map([['rename', rename]]) }));
+      pathOf({ directory: '/d' }, block(`X${suffix}`, { headers: new Map([['rename', rename]]) }), kept);
     expect(await renamed(`/n/Y${suffix}`)).toBe(`/d/Y${suffix}`);
     expect(await renamed('/n/Y')).toBe(`/d/Y${suffix}`);
   });

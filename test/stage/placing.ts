@@ -53,6 +53,7 @@ export const placeOptions = ({ warnings, repost, ...settings }: Settings): Place
   postBaseDir: undefined,
   destfnScript: undefined,
   nameScript: undefined,
+  blocks: 'hidden',
   now: () => clock,
   warn: (text) => void warnings?.push(text),
   ...settings,

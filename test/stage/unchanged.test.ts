@@ -22,7 +22,14 @@ beforeEach(() => {
 });
 
 const stage = (overwrite = false, preserveTime = true): ReturnType<typeof unchanged> =>
-  unchanged(roots(), { overwrite, preserveTime });
+  unchanged(roots(), {
+    overwrite,
+    preserveTime,
+    preserveMode: true,
+    mode: undefined,
+    directoryMode: undefined,
+    flush: false,
+  });
 
 const item = (subject: Announcement, more: Partial<Placed> = {}): Placed =>
   placedIn(root, 'f', subject, more);

@@ -1,6 +1,7 @@
 /** Fetching from the local disk, beside rsync. */
+import { rm } from 'node:fs/promises';
 import type { Case } from '../compete.js';
-import { putAway, rsync, subscriber } from '../copying.js';
+import { rsync, subscriber } from '../copying.js';
 import { makeTree } from '../trees.js';
 
 export const subscribeFile: Case = {
@@ -17,7 +18,7 @@ export const subscribeFile: Case = {
       units: tree.entries.length,
       unit: 'files',
       contenders: [subscriber(arena, tree, template, { options: [strip] }), rsync(arena, tree)],
-      close: () => putAway(arena, tree, root),
+      close: () => rm(root, { recursive: true }),
     };
   },
 };

@@ -1,0 +1,189 @@
+import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, renameSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { RetryableError } from '../errors.js';
+import { permissionBits, setAttributes, type Attributes } from './attributes.js';
+import { diskError } from './disk-error.js';
+import { flushData, flushDirectory } from './flush.js';
+import { inflightName, type InflightNaming } from './inflight-name.js';
+import { inside, type Root } from './inside.js';
+import { elementsOf, splitPath } from './relative-path.js';
+import { writeAllAt } from './write-all.js';
+
+/*
+ * A file that is put together from blocks, by any number of processes at once. Each writes its blocks at their offset
+ * and nothing else; nobody truncates before all blocks are there. What is missing is a hole, which takes no room.
+ */
+
+/** Bytes gathered before they are written. */
+const batch = 512 * 1024;
+
+/** A block being written to its place in a file. End it with `close`. */
+export interface BlockFile {
+  /** Takes the next bytes, which must not be changed afterwards. Await the result before writing more. */
+  readonly write: (data: Uint8Array) => Promise<void> | undefined;
+  /** Bytes taken so far. */
+  readonly size: () => number;
+  /** Everything taken is in the file; survives a power failure when it is to be flushed. Throws RetryableError. */
+  readonly finish: (flush: boolean) => Promise<void>;
+  /** Harmless after the first time. */
+  readonly close: () => Promise<void>;
+}
+
+export interface BlockFileOptions {
+  /** First byte of the block. */
+  readonly offset: number;
+  /** Permissions the file is made with; default 0666 less umask. */
+  readonly mode?: number | undefined;
+  readonly directoryMode?: number | undefined;
+}
+
+/**
+ * The private path of the file in which the blocks of one generation gather, relative to the root like the target. It is
+ * hidden, and in the directory that the option `inflight` names, if it names one. Throws PermanentError as `elementsOf`.
+ */
+export function assemblingPath(relTarget: string, generation: string, naming: InflightNaming): string {
+  const { directories, name } = splitPath(relTarget);
+  const below = naming.kind === 'directory' ? elementsOf(naming.directory) : [];
+  const own = inflightName(`${name}.${generation.slice(0, 16)}`, { kind: 'none' });
+  return [...directories, ...below, own].join('/');
+}
+
+/**
+ * Opens a file for one of its blocks; makes it when it is not there. Throws PermanentError 417 when the path leaves the
+ * root, RetryableError for the disk.
+ */
+export function openBlockFile(root: Root, relPath: string, options: BlockFileOptions): BlockFile {
+  const opened = openShared(root, relPath, constants.O_CREAT, options);
+  let descriptor: number | undefined = opened;
+  let position = options.offset;
+  let pending: Uint8Array[] = [];
+  let pendingBytes = 0;
+  let under: Promise<void> = Promise.resolve();
+
+  const writeOut = (): Promise<void> => {
+    const data = pending;
+    const at = position;
+    pending = [];
+    position += pendingBytes;
+    pendingBytes = 0;
+    const work = writeAllAt(opened, data, at).catch((error: unknown) => {
+      throw diskError(error, `write ${root.absolute(relPath)}`);
+    });
+    under = work.catch(() => undefined);
+    return work;
+  };
+  return {
+    size: () => position - options.offset + pendingBytes,
+    write: (data) => {
+      pending.push(data);
+      pendingBytes += data.byteLength;
+      return pendingBytes >= batch ? writeOut() : undefined;
+    },
+    finish: async (flush) => {
+      if (pendingBytes > 0) await writeOut();
+      requireSame(root, relPath, opened);
+      if (flush) await flushShared(root, relPath, opened);
+    },
+    close: async () => {
+      await under;
+      if (descriptor !== undefined) closeSync(descriptor);
+      descriptor = undefined;
+    },
+  };
+}
+
+/** Opens, for writing, a regular file that has this one name. */
+function openShared(
+  root: Root,
+  relPath: string,
+  flags: number,
+  { mode, directoryMode }: Omit<BlockFileOptions, 'offset'>,
+): number {
+  const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
+  return inside(root, relPath, { what: 'write', create: { mode: directoryMode } }, ({ at }) => {
+    const descriptor = openSync(at, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK, permissionBits(mode ?? 0o666));
+    const stat = fstatSync(descriptor);
+    if (stat.isFile() && stat.nlink <= 1) return descriptor;
+    closeSync(descriptor);
+    const why = stat.isFile()
+      ? 'it has other names, and what is written here would change there: remove one of them'
+      : 'it is not a regular file';
+    throw new RetryableError(`cannot write ${root.absolute(relPath)}: ${why}`);
+  });
+}
+
+/** What was written must be in the file that has the name: it may have been given up, or replaced, meanwhile. */
+function requireSame(root: Root, relPath: string, descriptor: number): void {
+  const own = fstatSync(descriptor);
+  const there = inside(root, relPath, { what: 'look at' }, ({ at }) =>
+    lstatSync(at, { throwIfNoEntry: false }),
+  );
+  if (there?.ino === own.ino && there.dev === own.dev) return;
+  throw new RetryableError(`${root.absolute(relPath)} was removed or replaced while it was written`);
+}
+
+async function flushShared(root: Root, relPath: string, descriptor: number): Promise<void> {
+  const { directories } = splitPath(relPath);
+  const place = root.enter(directories);
+  try {
+    await flushData(descriptor);
+    await flushDirectory(root, place, directories);
+  } catch (error) {
+    throw diskError(error, `flush ${root.absolute(relPath)}`);
+  } finally {
+    place.release();
+  }
+}
+
+export interface WholeOptions extends Attributes {
+  /** Bytes of the whole file: what is behind them goes. */
+  readonly size: number;
+  readonly flush: boolean;
+  readonly directoryMode?: number | undefined;
+}
+
+/**
+ * All blocks are in the file: gives it its size and attributes, and renames it over the target unless it is the target.
+ * Throws RetryableError when it is shorter, or for the disk.
+ */
+export async function finishAssembled(
+  root: Root,
+  relPath: string,
+  relTarget: string,
+  options: WholeOptions,
+): Promise<void> {
+  const descriptor = openShared(root, relPath, 0, options);
+  try {
+    const { size } = fstatSync(descriptor);
+    if (size < options.size)
+      throw new RetryableError(`${relPath} has ${size} bytes where ${options.size} are to be`);
+    if (size > options.size) ftruncateSync(descriptor, options.size);
+    const { mode, modified, accessed } = options;
+    setAttributes(descriptor, { mode, modified, accessed });
+    if (options.flush) await flushShared(root, relPath, descriptor);
+  } catch (error) {
+    throw diskError(error, `finish ${root.absolute(relPath)}`);
+  } finally {
+    closeSync(descriptor);
+  }
+  if (relPath !== relTarget) await replace(root, relPath, relTarget, options);
+}
+
+async function replace(root: Root, relPath: string, relTarget: string, options: WholeOptions): Promise<void> {
+  const own = splitPath(relPath);
+  const target = splitPath(relTarget);
+  const from = root.enter(own.directories);
+  const to = root.enter(target.directories, { mode: options.directoryMode });
+  try {
+    const [source, final] = [from.at(own.name), to.at(target.name)];
+    // Some file systems write the data out before they replace a file: we must not stand still for that.
+    if (lstatSync(final, { throwIfNoEntry: false }) === undefined) renameSync(source, final);
+    else await rename(source, final);
+    if (options.flush) await flushDirectory(root, to, target.directories);
+  } catch (error) {
+    throw diskError(error, `install ${root.absolute(relTarget)}`);
+  } finally {
+    from.release();
+    to.release();
+  }
+}
