@@ -13,7 +13,9 @@ function readWantedStates(file: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const one of listIn(readTextFile(file) ?? '[]')) {
     if (typeof one !== 'object' || one === null) continue;
-    const { component, name, state } = one as Readonly<Record<string, unknown>>;
+    const { component, name, state, leaving } = one as Readonly<Record<string, unknown>>;
+    // Stopped already: it is only waited for its end.
+    if (leaving !== undefined) continue;
     if (typeof component === 'string' && typeof name === 'string' && typeof state === 'string')
       found.set(`${component}/${name}`, state);
   }

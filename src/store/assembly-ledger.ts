@@ -26,6 +26,8 @@ export type Verdict =
 export interface Ledger {
   readonly headOf: (path: Buffer) => Head | undefined;
   readonly judge: (path: Buffer, claim: BlockClaim) => Verdict;
+  /** Begins a generation anew with a claim that asks for it. Answers the versions whose blocks are of no use any more. */
+  readonly restart: (path: Buffer, claim: BlockClaim) => readonly string[];
   /** Notes an announcement that is to be taken. Answers whether the block is in its place. */
   readonly take: (path: Buffer, claim: BlockClaim) => boolean;
   /** The bytes of this announcement are in their place. */
@@ -62,10 +64,18 @@ export function isOvertaken(head: Head, instant: number, generation: string | un
 export function openLedger(engine: Engine, now: () => number): Ledger {
   const headOf = (path: Buffer): Head | undefined => decodeHead(engine.get(headKey(path)));
   const setHead = (path: Buffer, head: Head): void => engine.put(headKey(path), encodeHead(head));
-  const blockOf = (path: Buffer, { version }: Head, number: number): BlockRecord | undefined =>
-    decodeBlock(engine.get(blockKey(path, version, number)));
+  const blockOf = (
+    path: Buffer,
+    { version }: Pick<Head, 'version'>,
+    number: number,
+  ): BlockRecord | undefined => decodeBlock(engine.get(blockKey(path, version, number)));
   const setBlock = (path: Buffer, { version }: Head, number: number, block: BlockRecord): void =>
     engine.put(blockKey(path, version, number), encodeBlock(block));
+
+  /** It comes late of what was here before the generation was begun anew. */
+  const isOfPrevious = (path: Buffer, { floor, previous }: Head, { number, instant }: BlockClaim): boolean =>
+    instant <= floor ||
+    (previous !== '' && instant <= (blockOf(path, { version: previous }, number)?.instant ?? -Infinity));
 
   /** A claim on what is neither installed nor of another generation. */
   const judgeBlock = (path: Buffer, head: Head, claim: BlockClaim): Verdict => {
@@ -80,6 +90,7 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
       // It does not grow any more, it is another one.
       return 'renew';
     }
+    if (isOfPrevious(path, head, claim)) return 'superseded';
     const known = blockOf(path, head, number);
     if (known === undefined || isSame(claim, known)) return 'take';
     if (!isNewer(claim, known)) return 'superseded';
@@ -103,12 +114,28 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     blockSize: claim.blockSize,
     size: claim.size,
     placed: 0,
+    previous: '',
+    floor: 0,
     newest: clipped(claim.instant, now()),
     said: claim.instant,
     touched: now(),
     leftover: claim.leftover,
     state: claim.growing === 'on' ? 'growing' : 'open',
   });
+
+  const restart = (path: Buffer, claim: BlockClaim): readonly string[] => {
+    const head = headOf(path);
+    if (head === undefined) return [];
+    const fresh = { ...begun(claim), newest: Math.max(head.newest, clipped(claim.instant, now())) };
+    const known = blockOf(path, head, claim.number);
+    const isChanged = head.state !== 'finished' && claim.size === head.size && known !== undefined;
+    // Of a change it is not known where it began: only what that block was before is certainly older.
+    if (!isChanged) setHead(path, { ...fresh, floor: head.said });
+    else if (known.instant === claim.instant)
+      setHead(path, { ...fresh, previous: head.version, floor: head.floor });
+    else setHead(path, { ...fresh, previous: head.version, floor: Math.max(head.floor, known.instant) });
+    return (isChanged ? [head.previous] : [head.version, head.previous]).filter((version) => version !== '');
+  };
 
   /** The head as it is after an announcement: a growing file may have become longer, and its last block with it. */
   const announced = (path: Buffer, head: Head, claim: BlockClaim): Head => {
@@ -169,5 +196,5 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     if (head !== undefined) setHead(path, { ...head, state: 'finished', leftover: '', touched: now() });
   };
 
-  return { headOf, judge, take, place, touch, finish };
+  return { headOf, judge, restart, take, place, touch, finish };
 }

@@ -6,6 +6,10 @@ export interface Head {
   readonly generation: string;
   /** Under which its blocks are kept, 12 hexadecimal digits: another one whenever it is begun anew. */
   readonly version: string;
+  /** What it was begun anew from, while that was incomplete, to know what comes late of it; empty for nothing. */
+  readonly previous: string;
+  /** What was announced then or before belongs to what it was begun anew from; 0 when it was not. */
+  readonly floor: number;
   readonly count: number;
   readonly blockSize: number;
   /** Bytes of the whole file. */
@@ -45,8 +49,8 @@ export const blocksOf = (path: Buffer, version: string): Buffer =>
 export const blockKey = (path: Buffer, version: string, number: number): Buffer =>
   Buffer.concat([blocksOf(path, version), numberKey(number)]);
 
-const texts = ['generation', 'version', 'leftover', 'state'];
-const numbers = ['count', 'blockSize', 'size', 'placed', 'newest', 'said', 'touched'];
+const texts = ['generation', 'version', 'previous', 'leftover', 'state'];
+const numbers = ['floor', 'count', 'blockSize', 'size', 'placed', 'newest', 'said', 'touched'];
 
 const isHead = (read: unknown): read is Head =>
   isRecord(read) &&

@@ -66,14 +66,14 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
   const waste = await openWaste(engine, abandon);
   const known = await learningOf(engine, Buffer.from([table.assembly]));
 
-  /** Of a path where nobody has a block in hand. What is kept of the file is written into again. */
-  const dispose = async (path: Buffer, head: Head, keepsFile: boolean): Promise<void> => {
-    const leftover = keepsFile ? '' : head.leftover;
-    waste.note(path, head.version, leftover);
+  /** Gives up all that is known of a path where nobody has a block in hand, and the file with it. */
+  const dispose = async (path: Buffer, { version, previous, leftover }: Head): Promise<void> => {
+    waste.note(path, version, leftover);
+    if (previous !== '') waste.note(path, previous, '');
     engine.remove(headKey(path));
-    if (!keepsFile) marks.clear(path);
+    marks.clear(path);
     await engine.written();
-    await waste.abandon(path, head.version, leftover);
+    await waste.abandon(path, version, leftover);
   };
 
   const suspectsOf = (path: Buffer, { version }: Head): readonly Suspect[] =>
@@ -106,7 +106,11 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
   const renew = async (path: Buffer, claim: BlockClaim): Promise<void> => {
     const head = ledger.headOf(path);
     if (head === undefined || ledger.judge(path, claim) !== 'renew') return;
-    await dispose(path, head, head.generation === claim.generation && head.leftover === claim.leftover);
+    const isSameFile = head.state === 'finished' || head.leftover === claim.leftover;
+    if (head.generation !== claim.generation || !isSameFile) return dispose(path, head);
+    // It is written into the same file: blocks in the hand of the dead stay suspect.
+    for (const version of ledger.restart(path, claim)) waste.note(path, version, '');
+    await engine.written();
   };
 
   const sites = openSites({ decide, renew });
@@ -181,7 +185,7 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
     if (!isOther(ledger.headOf(path))) return undefined;
     return sites.alone(path, async () => {
       const head = ledger.headOf(path);
-      if (isOther(head)) await dispose(path, head, false);
+      if (isOther(head)) await dispose(path, head);
     });
   };
 
@@ -200,7 +204,7 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
       else
         await sites.alone(path, async () => {
           const head = ledger.headOf(path);
-          if (head !== undefined && isStale(head)) await dispose(path, head, false);
+          if (head !== undefined && isStale(head)) await dispose(path, head);
         });
     }
     await waste.clear();

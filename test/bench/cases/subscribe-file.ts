@@ -1,7 +1,6 @@
 /** Fetching from the local disk, beside rsync. */
-import { rm } from 'node:fs/promises';
 import type { Case } from '../compete.js';
-import { rsync, subscriber } from '../copying.js';
+import { putAway, rsync, subscriber } from '../copying.js';
 import { makeTree } from '../trees.js';
 
 export const subscribeFile: Case = {
@@ -18,7 +17,7 @@ export const subscribeFile: Case = {
       units: tree.entries.length,
       unit: 'files',
       contenders: [subscriber(arena, tree, template, { options: [strip] }), rsync(arena, tree)],
-      close: () => rm(root, { recursive: true }),
+      close: () => putAway(arena, tree, root),
     };
   },
 };

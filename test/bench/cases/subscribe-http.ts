@@ -1,9 +1,9 @@
 /** Fetching files of several sizes by HTTP, beside curl. */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Arena } from '../arena.js';
 import type { Case, Contender, Match } from '../compete.js';
-import { curlAndSums, parallelCurl, rsync, subscriber } from '../copying.js';
+import { curlAndSums, parallelCurl, putAway, rsync, subscriber } from '../copying.js';
 import { hasRoom } from '../room.js';
 import { makeLargeTree, makeTree } from '../trees.js';
 import type { Tree } from '../trees.js';
@@ -26,7 +26,7 @@ async function open(arena: Arena, { make, others }: Plan): Promise<{ tree: Tree;
     unit: 'files',
     contenders: [subscriber(arena, tree, template), ...others.map((other) => other(arena, tree))],
     close: async () => {
-      await rm(root, { recursive: true });
+      await putAway(arena, tree, root);
       await mkdir(root);
     },
   };
