@@ -97,6 +97,12 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     expect(await subject.abandoned()).toEqual([]);
   });
 
+  it('count a block once, however often it is said to be in its place', async () => {
+    await place(store, claimOf(0));
+    for (let time = 0; time < 3; time += 1)
+      expect(await store.assemblies.placed(path, 'one', 0)).toMatchObject({ complete: false, placed: 1 });
+  });
+
   it('let one have a block in hand, and the next find it in its place', async () => {
     await store.assemblies.begin(claimOf(0));
     const same = store.assemblies.begin(claimOf(0));

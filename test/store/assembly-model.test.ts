@@ -69,6 +69,17 @@ describe(
     });
 
     it.each([
+      { ...nothing, fail: 1 },
+      { ...nothing, die: 1 },
+      { ...nothing, kill: 1 },
+    ])('bring blocks together that are delivered twice, with %j', async (budget) => {
+      const messages = versionOf('a', 2)
+        .flatMap((message) => [message, message])
+        .slice(1);
+      expect(await explore({ count: 2, messages, target: ['a0', 'a1'], budget })).toBeGreaterThan(100);
+    });
+
+    it.each([
       { ...nothing, die: 1 },
       { ...nothing, kill: 1 },
     ])('leave the newer of two generations, and no mixture, with %j', async (budget) => {

@@ -155,7 +155,11 @@ export class World {
       engine: this.disk.open(this.writes),
       now: () => 1_000_000,
       ttl: 1000,
-      abandon: async (leftover) => void this.files.delete(leftover),
+      abandon: async (leftover) => {
+        // It was killed right after its last write.
+        if (this.writes.left <= 0) await new Promise<never>(() => undefined);
+        this.files.delete(leftover);
+      },
     });
     this.writers.length = 0;
     for (const name of ['one', 'two']) this.writers.push(this.writerOf(name));

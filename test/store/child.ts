@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openLevelStore } from '../../src/store/level-store.js';
 import { becomeOwner } from '../../src/store/owner.js';
 import { connectStore } from '../../src/store/remote-store.js';
-import type { Retry } from '../../src/store/store.js';
+import type { Retry, Store } from '../../src/store/store.js';
 
 /** Programs that tests start, question and kill. The first argument is the role, the second the state directory. */
 const [role, directory = '', extra = ''] = process.argv.slice(2);
@@ -23,6 +23,19 @@ const retryOf = (name: string): Omit<Retry, 'id'> => ({
   tries: 1,
   reason: 'refused',
 });
+
+/** Says what this process has taken until now. */
+const measure = (what: string, done: number): void => {
+  // What is no longer needed is no memory that the list takes.
+  globalThis.gc?.();
+  const { user, system } = process.cpuUsage();
+  const own = Number(/^Anonymous:\s+(\d+) kB/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'))?.[1]);
+  const { rss } = process.memoryUsage();
+  const cpu = (user + system) / 1e6;
+  say(
+    `${what} ${JSON.stringify({ entries: done, own: own * 1024, rss, cpu, seconds: performance.now() / 1000 })}`,
+  );
+};
 
 /** Owns a store whose clock the test moves, and tells what was abandoned. */
 async function own(): Promise<void> {
@@ -106,17 +119,6 @@ async function hold(): Promise<void> {
 /** Fills a retry list, opens it again, and works it off, saying what that took. */
 async function many(): Promise<void> {
   const entries = Number(extra);
-  const measure = (what: string, done: number): void => {
-    // What is no longer needed is no memory that the list takes.
-    globalThis.gc?.();
-    const { user, system } = process.cpuUsage();
-    const own = Number(/^Anonymous:\s+(\d+) kB/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'))?.[1]);
-    const { rss } = process.memoryUsage();
-    const cpu = (user + system) / 1e6;
-    say(
-      `${what} ${JSON.stringify({ entries: done, own: own * 1024, rss, cpu, seconds: performance.now() / 1000 })}`,
-    );
-  };
   const open = async () => {
     const owned = await openLevelStore(directory, { now: () => 2_000_000 });
     if (owned === undefined) throw new Error('locked');
@@ -151,5 +153,55 @@ async function many(): Promise<void> {
   say(`left ${waiting}`);
 }
 
-const roles: Readonly<Record<string, () => Promise<void>>> = { own, write, contend, hold, many };
+/** Brings a file of very many blocks together, by two clients, sixteen blocks at a time; opened again in the middle. */
+async function blocks(): Promise<void> {
+  const count = Number(extra);
+  const path = '/large';
+  const open = async () => {
+    const owned = await openLevelStore(directory);
+    if (owned === undefined) throw new Error('locked');
+    return { owned, clients: [owned.join('one'), owned.join('two')] };
+  };
+  const bring = async (store: Store, number: number): Promise<boolean> => {
+    await store.paths.enter([path], 1000, undefined, undefined, 'g');
+    const answer = await store.assemblies.begin({
+      path,
+      generation: 'g',
+      number,
+      count,
+      blockSize: 10,
+      size: count * 10 - 1,
+      sum: `s,${'0123456789abcdef'.repeat(8)}`,
+      instant: 1000,
+      leftover: '/.large.tmp',
+    });
+    const { complete } =
+      answer.kind === 'missing'
+        ? await store.assemblies.placed(path, 'g', number)
+        : { complete: answer.kind === 'present' && answer.complete };
+    if (complete) await store.assemblies.finished(path, 'g');
+    await store.assemblies.leave(path, 'g', number);
+    await store.paths.leave([path]);
+    return complete;
+  };
+  let state = await open();
+  let completed = 0;
+  for (let n = 0; n < count; n += 16) {
+    const some = Array.from({ length: Math.min(16, count - n) }, (_, k) => n + k);
+    const done = await Promise.all(some.map((number) => bring(state.clients[number % 2] as Store, number)));
+    completed += done.filter(Boolean).length;
+    const step = Math.floor(count / 5);
+    if (Math.floor((n + 16) / step) > Math.floor(n / step)) measure('placed', n + some.length);
+    if (n < count / 2 && n + 16 >= count / 2) {
+      await state.owned.close();
+      state = await open();
+    }
+  }
+  await state.owned.expire();
+  measure('expired', count);
+  await state.owned.close();
+  say(`completed ${completed}`);
+}
+
+const roles: Readonly<Record<string, () => Promise<void>>> = { own, write, contend, hold, many, blocks };
 await roles[role ?? '']?.();
