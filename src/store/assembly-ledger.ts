@@ -37,6 +37,9 @@ export interface Ledger {
   readonly finish: (path: Buffer) => void;
 }
 
+/** Nothing was announced before. */
+const firstInstant = -8.64e15;
+
 /** How exactly it is known when a file was worked on, in milliseconds. */
 const grain = 60_000;
 
@@ -115,7 +118,7 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     size: claim.size,
     placed: 0,
     previous: '',
-    floor: 0,
+    floor: firstInstant,
     newest: clipped(claim.instant, now()),
     said: claim.instant,
     touched: now(),
@@ -128,13 +131,12 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     if (head === undefined) return [];
     const fresh = { ...begun(claim), newest: Math.max(head.newest, clipped(claim.instant, now())) };
     const known = blockOf(path, head, claim.number);
-    const isChanged = head.state !== 'finished' && claim.size === head.size && known !== undefined;
+    const isOther = head.state === 'finished' || claim.size !== head.size || known === undefined;
     // Of a change it is not known where it began: only what that block was before is certainly older.
-    if (!isChanged) setHead(path, { ...fresh, floor: head.said });
-    else if (known.instant === claim.instant)
-      setHead(path, { ...fresh, previous: head.version, floor: head.floor });
-    else setHead(path, { ...fresh, previous: head.version, floor: Math.max(head.floor, known.instant) });
-    return (isChanged ? [head.previous] : [head.version, head.previous]).filter((version) => version !== '');
+    const isChange = !isOther && known.instant < claim.instant;
+    const floor = isOther ? head.said : isChange ? Math.max(head.floor, known.instant) : head.floor;
+    setHead(path, { ...fresh, floor, previous: isChange ? head.version : '' });
+    return (isChange ? [head.previous] : [head.version, head.previous]).filter((version) => version !== '');
   };
 
   /** The head as it is after an announcement: a growing file may have become longer, and its last block with it. */
@@ -142,6 +144,9 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     const newest = Math.max(head.newest, clipped(claim.instant, now()));
     const said = Math.max(head.said, claim.instant);
     const state = claim.growing === 'ended' ? 'open' : head.state;
+    const isSaid = newest === head.newest && said === head.said && state === head.state;
+    // Most have nothing new to say, and need not be written.
+    if (isSaid && claim.size <= head.size && now() - head.touched < grain) return head;
     const next: Head = { ...head, newest, said, touched: now(), state };
     if (claim.size <= head.size) return next;
     const { count, size } = claim;
@@ -161,14 +166,14 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     const known = blockOf(path, head, number);
     if (known === undefined) {
       setBlock(path, head, number, { instant, sum, length: undefined });
-      setHead(path, head);
+      if (head !== before) setHead(path, head);
       return false;
     }
     const wasPlaced = isPlaced(head, number, known);
     if (isSame(claim, known)) {
       const newest = Math.max(instant, known.instant);
       setBlock(path, head, number, { ...known, instant: newest, sum: sum === '' ? known.sum : sum });
-      setHead(path, head);
+      if (head !== before) setHead(path, head);
       return wasPlaced;
     }
     setBlock(path, head, number, { instant, sum, length: undefined });

@@ -8,7 +8,7 @@ export interface Head {
   readonly version: string;
   /** What it was begun anew from, while that was incomplete, to know what comes late of it; empty for nothing. */
   readonly previous: string;
-  /** What was announced then or before belongs to what it was begun anew from; 0 when it was not. */
+  /** What was announced then or before belongs to what it was begun anew from. */
   readonly floor: number;
   readonly count: number;
   readonly blockSize: number;

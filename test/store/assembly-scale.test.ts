@@ -12,10 +12,10 @@ import { compiled, type Compiled } from './compiled.js';
 const long = process.env['SR_LONG'] !== undefined;
 const blocks = long ? 1_000_000 : 10_000;
 /**
- * Bytes of private memory for a block, measured from a fifth of the file to its end. Kept in memory it were 500. Of a few
- * blocks the buffers of the engine are all that is seen.
+ * Bytes of private memory for a block, measured from a fifth of the file to its end. Kept in memory it were 500; what is
+ * seen is the engine's own. Of a few blocks nothing can be told.
  */
-const most = 32;
+const most = 64;
 
 let programs: Compiled;
 let directory: string;
