@@ -11,6 +11,7 @@ import { fetch } from '../stage/fetch.js';
 import { gate } from '../stage/gate.js';
 import { install } from '../stage/install.js';
 import { join } from '../stage/join.js';
+import { keepPart } from '../stage/keep-part.js';
 import { latest, stillOurs } from '../stage/latest.js';
 import { place } from '../stage/place.js';
 import { followTarget } from '../stage/repost.js';
@@ -102,6 +103,7 @@ export function installed<I extends Placed>(
     .to(hook('on_part', kit.plugins))
     .to(stillOurs(kit.store.paths, kit.now))
     .to(install(kit.rootOf, installOptions(config), assembler(kit.store.assemblies, transports, options)))
+    .to(keepPart(kit.store.keptFiles, transfer.partsRetention * 1000, kit.now))
     .to(hook('on_file', kit.plugins))
     .to(whole(kit.rootOf, isTold(config)));
 }

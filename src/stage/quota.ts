@@ -3,9 +3,9 @@ import { PermanentError } from '../errors.js';
 import { type Trees, countBytes } from '../file/count-bytes.js';
 import type { Root } from '../file/inside.js';
 import { statInside } from '../file/look.js';
-import type { Charge, Compared, Taken, Target } from '../flow/item.js';
+import type { Charge, Compared, Installed, Taken, Target } from '../flow/item.js';
 import { type Settler, type Stage, pass } from '../flow/stage.js';
-import { fileSize } from '../message/parts.js';
+import { type Parts, blockLength, fileSize } from '../message/parts.js';
 import type { Usage } from '../store/usage.js';
 import { relativeTo } from './target.js';
 
@@ -74,16 +74,16 @@ export function quota(options: QuotaOptions): Stage<Compared, { readonly charge?
       ended.abort();
       await counting;
     },
-    run: async ({ subject, target, counterpart, present }) => {
+    run: async ({ subject, target, counterpart, assembly, present }) => {
       const source = subject.headers.get('source') ?? '';
       const limit = limits.get(source);
       if (limit === undefined || present) return pass;
       const before = bytesAt(rootOf, touched(target, counterpart));
       const { change } = subject;
       const parts = change.kind === 'write' ? change.parts : undefined;
-      const size = parts === undefined ? 0 : fileSize(parts);
-      const bytes = Math.max(0, size - before);
       if (change.kind !== 'write') return { charge: { source, bytes: 0, before } };
+      const size = sizeOf(parts, assembly !== undefined, limit);
+      const bytes = assembly === undefined ? Math.max(0, size - before) : size;
       const { isTaken, used } = await usage.take(source, bytes, limit);
       if (isTaken && (parts !== undefined || used < limit)) return { charge: { source, bytes, before } };
       if (isTaken) await usage.settle(source, bytes, 0);
@@ -95,15 +95,27 @@ export function quota(options: QuotaOptions): Stage<Compared, { readonly charge?
   };
 }
 
+/** A block adds itself; but one of a file that is too large as a whole is not begun. */
+function sizeOf(parts: Parts | undefined, isAssembled: boolean, limit: number): number {
+  if (parts === undefined) return 0;
+  return isAssembled && fileSize(parts) > limit ? fileSize(parts) : blockLength(parts);
+}
+
 /** Counts what an item has changed, however it ended; its paths must still be ours. */
 export function charge(
   usage: Usage,
   rootOf: QuotaOptions['rootOf'],
-): Settler<Taken & Partial<Pick<Compared, 'target' | 'counterpart'>> & { readonly charge?: Charge }> {
+): Settler<
+  Taken &
+    Partial<Pick<Compared, 'target' | 'counterpart' | 'assembly'>> &
+    Partial<Pick<Installed, 'endsAssembly'>> & { readonly charge?: Charge }
+> {
   return {
     name: 'charge',
-    settle: ({ target, counterpart, charge: made }) => {
+    settle: ({ target, counterpart, assembly, endsAssembly, charge: made }) => {
       if (made === undefined || target === undefined) return undefined;
+      // A file that is put together counts when it is there; until then each round of counting finds its blocks.
+      if (assembly !== undefined && endsAssembly !== true) return usage.settle(made.source, made.bytes, 0);
       const change = bytesAt(rootOf, touched(target, counterpart)) - made.before;
       return usage.settle(made.source, made.bytes, change);
     },

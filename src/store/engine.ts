@@ -59,6 +59,9 @@ export const table = {
   assemblyBlock: 0x62,
   assemblyMark: 0x6d,
   assemblyWaste: 0x77,
+  /** Files that are kept for a time: how long each, and which by that time. */
+  keptFile: 0x4b,
+  keptUntil: 0x6b,
 } as const;
 
 export const nothing = Buffer.alloc(0);

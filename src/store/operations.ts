@@ -157,5 +157,6 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ['usageBegin', async ({ usage }, [source, age]) => usage.begin(text(source), number(age))],
   ['usageCounted', async ({ usage }, [source, bytes]) => usage.counted(text(source), number(bytes))],
   ['usageUncounted', async ({ usage }, [source]) => usage.uncounted(text(source))],
+  ['keepFile', async ({ keptFiles }, [file, until]) => keptFiles.keep(text(file), number(until))],
   ['close', async (store) => store.close()],
 ]);

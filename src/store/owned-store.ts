@@ -5,6 +5,7 @@ import { openBandwidth } from './bandwidth.js';
 import type { Client } from './client.js';
 import { table, type Engine } from './engine.js';
 import { type Journal, noJournal } from './journal.js';
+import { openKeptFiles } from './kept-files.js';
 import { leftoversIn } from './leftovers.js';
 import { learningOf } from './may-have.js';
 import { newestInstants } from './newest.js';
@@ -86,7 +87,7 @@ function expiring(expire: () => Promise<void>, logger: Logger): () => Promise<vo
 
 /** The store, which refuses everything but its end once `check` answers why. */
 function guarded(
-  { seen, paths, assemblies, retries, bandwidth, usage, close }: Store,
+  { seen, paths, assemblies, retries, bandwidth, usage, keptFiles, close }: Store,
   check: () => FatalError | undefined,
 ): Store {
   const checked =
@@ -121,6 +122,7 @@ function guarded(
       review: checked(retries.review),
     },
     bandwidth: { lease: checked(bandwidth.lease) },
+    keptFiles: { keep: checked(keptFiles.keep) },
     usage: {
       take: checked(usage.take),
       settle: checked(usage.settle),
@@ -165,10 +167,12 @@ export async function openOwnedStore(
   });
   const bandwidth = openBandwidth(() => performance.now());
   const usage = openUsage(engine, now);
+  const keptFiles = openKeptFiles(engine, now, abandon);
   const expire = async (): Promise<void> => {
     await seen.expire();
     await newest.expire();
     await assemblies.expire();
+    await keptFiles.expire();
   };
   const stopExpiring = expiring(expire, logger);
   const failed = AbortSignal.any([engine.failed, journal.failed]);
@@ -201,6 +205,7 @@ export async function openOwnedStore(
       retries: retries.of(client),
       bandwidth: bandwidth.of(client),
       usage: usage.of(client),
+      keptFiles,
       close,
     };
     return guarded(store, () =>

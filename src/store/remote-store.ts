@@ -116,6 +116,7 @@ export async function connectStore(directory: string, options: ConnectOptions = 
       leave: async (paths) => tell('leave', paths),
     },
     assemblies: assembliesOver(link),
+    keptFiles: { keep: async (file, until) => tell('keepFile', file, until) },
     retries: {
       add: async (retry, notBefore) => tell('add', retry, notBefore),
       ended: async (message) => tell('ended', message),

@@ -5,6 +5,7 @@
  */
 
 import type { Bandwidth } from './bandwidth.js';
+import type { KeptFiles } from './kept-files.js';
 import type { Usage } from './usage.js';
 
 /** Answer to a claim on a duplicate key. */
@@ -266,6 +267,7 @@ export interface Store {
   readonly retries: RetryList;
   readonly bandwidth: Bandwidth;
   readonly usage: Usage;
+  readonly keptFiles: KeptFiles;
   /**
    * Ends this client: what it still waits for is refused, what it wrote is on disk, what it holds is given up
    * as if its process had died.

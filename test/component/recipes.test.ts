@@ -53,12 +53,9 @@ async function slowly<T>(name: string, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-function traced({ seen, paths, assemblies, retries, bandwidth, usage, close }: Store): Store {
+function traced({ seen, paths, retries, ...others }: Store): Store {
   return {
-    close,
-    assemblies,
-    bandwidth,
-    usage,
+    ...others,
     seen: {
       ...seen,
       commit: (...all) => slowly('commit', () => seen.commit(...all)),

@@ -215,7 +215,8 @@ describe('what those further down hear of blocks', () => {
     posts
       .all()
       .map(
-        ({ body, headers }) => `${body.split(' ').slice(1).join(' ')} ${headers['parts']} ${headers['sum']}`,
+        ({ body, headers }) =>
+          `${body.split(' ').slice(1).join(' ')} ${String(headers['parts'])} ${String(headers['sum'])}`,
       )
       .sort();
 

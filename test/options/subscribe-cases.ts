@@ -2,6 +2,7 @@ import { existsSync, lstatSync, readFileSync, readlinkSync, rmSync, statSync, wr
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { fetchOptions } from '../../src/component/consuming.js';
+import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
 import { systemAddresses } from '../../src/transport/guarded-connect.js';
 import { rightBody, startOddServer } from '../servers/odd-http-server.js';
@@ -198,6 +199,25 @@ const transfer: Readonly<Record<string, Case>> = {
     await lab.run('subscribe', ['mirror off'], { messages });
     expect(there(lab, 'b')).toBe(false);
     expect(there(lab, 'b.6.2.4.1.d.Part')).toBe(name === 'sarra');
+  },
+  parts_retention: async (lab) => {
+    const half = { parts: 'i,6,2,4,1', sum: `d,${md5('ghij')}` };
+    const messages = [lab.announced('a/b', 'abcdefghij', half)];
+    const kept = async (
+      ...lines: string[]
+    ): Promise<readonly [file: string, minutes: number] | undefined> => {
+      const calls: (readonly [file: string, minutes: number])[] = [];
+      const keep = async (file: string, until: number): Promise<void> =>
+        void calls.push([file, Math.round((until - Date.now()) / 60_000)]);
+      const store = { ...(await createMemoryStore()).join('this process'), keptFiles: { keep } };
+      const always = ['mirror off', 'inplace off', 'overwrite on'];
+      await lab.run('subscribe', [...always, ...lines], { messages, store });
+      return calls[0];
+    };
+    const file = `${lab.target}\nb.6.2.4.1.d.Part`;
+    expect(await kept()).toEqual([file, 4 * 24 * 60]);
+    expect(await kept('parts_retention 2h')).toEqual([file, 120]);
+    expect(await kept('parts_retention 0')).toBe(undefined);
   },
   file_size_max: async (lab) =>
     withServer(async ({ url, requests }) => {

@@ -43,7 +43,13 @@ export const transfer = group({
     default: false,
     components: downloaders,
     aliases: ['in', 'assemble'],
-    help: 'Put the blocks of a large file together in the target file.',
+    help: 'Put the blocks of a large file together in the target file; off keeps each as a file of its own.',
+  }),
+  parts_retention: option({
+    type: duration,
+    default: 345_600,
+    components: downloaders,
+    help: 'Time after which blocks that are kept as files of their own are removed; 0 keeps them.',
   }),
   inflight: option({
     type: inflight,

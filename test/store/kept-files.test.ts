@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import { createMemoryStore } from '../../src/store/memory-store.js';
+
+const hour = 3_600_000;
+
+it('has a file removed when its time is over, once, and not before', async () => {
+  let now = 1000 * hour;
+  const removed: string[] = [];
+  const owned = await createMemoryStore({
+    now: () => now,
+    abandoned: async (file) => void removed.push(file),
+  });
+  const { keptFiles } = owned.join('one');
+  await keptFiles.keep('/root\na', now + hour);
+  await keptFiles.keep('/root\nb', now + 2 * hour);
+  // Fetched again: its time begins anew.
+  await keptFiles.keep('/root\na', now + 3 * hour);
+  await owned.expire();
+  expect(removed).toEqual([]);
+  now += hour + 1;
+  await owned.expire();
+  expect(removed).toEqual([]);
+  now += hour;
+  await owned.expire();
+  expect(removed).toEqual(['/root\nb']);
+  now += hour;
+  await owned.expire();
+  await owned.expire();
+  expect(removed).toEqual(['/root\nb', '/root\na']);
+  await owned.close();
+});
