@@ -39,6 +39,21 @@ export interface Message {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** A program at work. */
+export interface Running {
+  readonly store: Store;
+  /** What it has logged so far. */
+  readonly log: () => string;
+}
+
+/** Until a line has been logged, or so many like it. */
+export const untilLogged =
+  (line: RegExp, times = 1) =>
+  async ({ log }: Running): Promise<void> => {
+    const every = new RegExp(line, 'gu');
+    while ((log().match(every)?.length ?? 0) < times) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+
 export interface Given {
   readonly messages?: readonly Message[];
   /** What sr_post is to announce; a name without slash is a file of the source. */
@@ -46,7 +61,7 @@ export interface Given {
   /** Lines of default.conf. */
   readonly general?: readonly string[];
   /** Ends a program that would go on: called when it is at work. */
-  readonly until?: (run: { readonly store: Store }) => Promise<void>;
+  readonly until?: (run: Running) => Promise<void>;
   readonly store?: Store;
   /** Which addresses are public: none of loopback is, and no test may go further. */
   readonly addresses?: Addresses;
@@ -259,7 +274,7 @@ async function work(config: Config, given: Given, places: Places): Promise<Ran> 
       reporter: kit.reporter && { publisher: collector(records), route: async () => routeOf(config) },
     });
     const running = flow.run(stop.signal);
-    await Promise.race([running, given.until?.({ store }) ?? running]);
+    await Promise.race([running, given.until?.({ store, log: () => lines.join('') }) ?? running]);
     stop.abort();
     await running;
     const { waiting } = await store.retries.size();

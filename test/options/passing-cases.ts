@@ -2,7 +2,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Outgoing } from '../../src/broker/broker.js';
-import { type Given, type Lab, type Message, type Name, type Ran, headersOf, pubTime } from './lab.js';
+import {
+  type Given,
+  type Lab,
+  type Message,
+  type Name,
+  type Ran,
+  headersOf,
+  pubTime,
+  untilLogged,
+} from './lab.js';
 import { type Case, traces, tracing } from './shared-cases.js';
 
 /* Options of sr_winnow and sr_shovel: what a configuration with the option does that one without it does not. */
@@ -258,11 +267,10 @@ const duplicates: Readonly<Record<string, Case>> = {
   },
   cache_stat: async (lab, name) => {
     const lines = ['suppress_duplicates on', 'heartbeat 0.05'];
-    const given = { ...one, until: () => new Promise<void>((resolve) => setTimeout(resolve, 300)) };
-    expect((await lab.run(name, lines, given)).log).not.toContain('keys of duplicates');
-    expect((await lab.run(name, [...lines, 'cache_stat on'], given)).log).toMatch(
-      /housekeeping: 1 keys of duplicates are remembered/,
-    );
+    const quiet = { ...one, until: untilLogged(/housekeeping: memory/, 4) };
+    expect((await lab.run(name, lines, quiet)).log).not.toContain('keys of duplicates');
+    const until = untilLogged(/housekeeping: 1 keys of duplicates are remembered/);
+    await lab.run(name, [...lines, 'cache_stat on'], { ...one, until });
   },
 };
 

@@ -6,7 +6,7 @@ import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
 import { systemAddresses } from '../../src/transport/guarded-connect.js';
 import { rightBody, startOddServer } from '../servers/odd-http-server.js';
-import { type Lab, type Message, type Ran, headersOf, md5, pubTime } from './lab.js';
+import { type Lab, type Message, type Ran, headersOf, md5, pubTime, untilLogged } from './lab.js';
 import { type Case, onOneItem, passed, traces, tracing } from './shared-cases.js';
 
 /* Options of sr_subscribe: what a configuration with the option does that one without it does not. */
@@ -497,11 +497,11 @@ const duplicates: Readonly<Record<string, Case>> = {
   },
   cache_stat: async (lab) => {
     const lines = ['suppress_duplicates on', 'heartbeat 0.05'];
-    const given = { until: () => new Promise<void>((resolve) => setTimeout(resolve, 300)) };
-    const quiet = await onOneItem(lab, 'subscribe', lines, given);
+    const quiet = await onOneItem(lab, 'subscribe', lines, { until: untilLogged(/housekeeping: memory/, 4) });
     expect(quiet.log).not.toContain('keys of duplicates');
-    const { log } = await onOneItem(lab, 'subscribe', [...lines, 'cache_stat on', 'overwrite on'], given);
-    expect(log).toMatch(/housekeeping: [1-9]\d* keys of duplicates are remembered/);
+    await onOneItem(lab, 'subscribe', [...lines, 'cache_stat on', 'overwrite on'], {
+      until: untilLogged(/housekeeping: [1-9]\d* keys of duplicates are remembered/),
+    });
   },
 };
 

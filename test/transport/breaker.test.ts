@@ -321,7 +321,8 @@ describe('a silent server', () => {
     for (let number = 0; number < 10; number += 1) await fetched('right/x');
     await fetched('right/x', other.url);
     const errors = await Promise.all(Array.from({ length: 4 }, () => failure('stall-before/x')));
-    expect(messageOf(errors[0])).toContain('for 0.3 s');
+    // Not for the three seconds that a server is given which nobody else waits for.
+    expect(messageOf(errors[0])).toMatch(/for [012]\.\d+ s/u);
   });
 
   it('is waited for when nobody else wants the lanes', async () => {
@@ -338,7 +339,8 @@ describe('a silent server', () => {
   });
 
   it('is not silent while one of its files flows', async () => {
-    start({ patience: 100, failures: 100 }, 600);
+    // Far above any time for which a busy machine may let this process wait.
+    start({ patience: 1000, failures: 100 }, 3000);
     await fetched('right/x', other.url);
     const session = await transports.session(server.url, forever);
     const flowing = (await session.get('endless/x', forever)).data[Symbol.asyncIterator]();
@@ -348,7 +350,7 @@ describe('a silent server', () => {
     });
     while (!isOver) await flowing.next();
     await flowing.return?.();
-    for (const error of await waiting) expect(messageOf(error)).toContain('no byte for 0.6 s');
+    for (const error of await waiting) expect(messageOf(error)).toContain('no byte for 3 s');
   });
 });
 
