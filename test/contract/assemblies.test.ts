@@ -217,6 +217,31 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     expect(await place(store, claimOf(2))).toMatchObject({ placed: 1 });
   });
 
+  it('begin anew, and give up their file, when they are put together somewhere else', async () => {
+    await placeAll(store, claimOf(0), claimOf(1));
+    const elsewhere = { leftover: '/\n.other' };
+    expect(await place(store, claimOf(2, elsewhere))).toMatchObject({ complete: false, placed: 1 });
+    expect(await subject.abandoned()).toEqual(['/\n.a.tmp']);
+  });
+
+  it('come together whatever their clock says', async () => {
+    const early = { instant: -86_400_000 };
+    await placeAll(store, claimOf(0, early), claimOf(1, { instant: Date.now() + 86_400_000 }));
+    expect(await place(store, claimOf(2, early))).toEqual(whole);
+    await store.assemblies.finished(path, 'one');
+  });
+
+  it('agree on one of two contents that were announced at one time', async () => {
+    const contents = ['a', 'b'].map((name) =>
+      [0, 1, 2].map((n) => claimOf(n, { sum: `d,${name}`, instant: 1000 })),
+    );
+    const [older = [], newer = []] = contents;
+    await placeAll(store, ...older.slice(0, 2));
+    for (const claim of newer.slice(0, 2)) await placeAll(store, claim);
+    expect(await store.assemblies.begin(older[0] ?? claimOf(0))).toEqual({ kind: 'superseded' });
+    expect(await place(store, newer[2] ?? claimOf(2))).toEqual(whole);
+  });
+
   it('expire when nobody goes on with them, and their file with them', async () => {
     await placeAll(store, claimOf(0));
     await store.assemblies.begin(claimOf(1));

@@ -5,6 +5,7 @@ import { PermanentError, RetryableError } from '../../src/errors.js';
 import type { Taken } from '../../src/flow/item.js';
 import type { Outcome } from '../../src/flow/outcome.js';
 import { silentLogger } from '../../src/logger.js';
+import { generationOf } from '../../src/message/generation.js';
 import { decodeV02 } from '../../src/message/v02.js';
 import { acknowledge } from '../../src/stage/settle/acknowledge.js';
 import { createFailures } from '../../src/process/failures.js';
@@ -14,7 +15,17 @@ import { type ReportOptions, report } from '../../src/stage/settle/report.js';
 import { retryDelay, retryLater } from '../../src/stage/settle/retry-later.js';
 import { tidy } from '../../src/stage/settle/tidy.js';
 import type { Store } from '../../src/store/store.js';
-import { listening, never, openStore, placedIn, retried, takenOf, targetIn, written } from './items.js';
+import {
+  changed,
+  listening,
+  never,
+  openStore,
+  placedIn,
+  retried,
+  takenOf,
+  targetIn,
+  written,
+} from './items.js';
 
 const subject = written('/a/f', 'x');
 const failedWith = (error = new RetryableError('no answer')): Outcome => ({ kind: 'failed', error });
@@ -90,6 +101,16 @@ describe('retryLater', () => {
     expect(await store.paths.enter(['/r/f'], now)).toBe('entered');
     now += 5000;
     expect(await store.retries.take(1)).toMatchObject([{ superseded: true }]);
+  });
+
+  it('keeps a block such that no other block of its file supersedes it', async () => {
+    const parts = { method: 'i', blockSize: 10, count: 3, remainder: 6, number: 0 } as const;
+    const block = changed('/a/f', { kind: 'write', parts, sum: undefined });
+    await settle(placedIn('/r', 'f', block, { delivery }), failedWith());
+    const party = generationOf(block)?.key;
+    expect(await store.paths.enter(['/r/f'], now, undefined, undefined, party)).toBe('entered');
+    now += 5000;
+    expect(await store.retries.take(1)).toMatchObject([{ superseded: false, party }]);
   });
 
   it('waits longer each time', async () => {
