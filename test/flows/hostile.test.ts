@@ -102,10 +102,10 @@ const malformed: readonly Case[] = [
     code: 417,
   },
   {
-    name: 'a block, for which there is no use yet',
+    name: 'more blocks than anybody counts',
     path: 'malformed/11',
-    what: { headers: { parts: 'i,10,3,6,0' } },
-    code: 499,
+    what: { headers: { parts: 'i,1,1000000000,0,0' } },
+    code: 417,
   },
 ];
 
