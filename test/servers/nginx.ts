@@ -12,8 +12,8 @@ export interface Nginx {
   /** The served directory. */
   readonly root: string;
   readonly pid: number;
-  /** One entry per request so far: the number of the connection, and the request line. */
-  readonly requests: () => Promise<{ connection: string; line: string }[]>;
+  /** One entry per request that has ended: the number of the connection, the bytes of the body, and the request line. */
+  readonly requests: () => Promise<{ connection: string; bytes: number; line: string }[]>;
   readonly stop: () => Promise<void>;
 }
 
@@ -34,16 +34,22 @@ export interface NginxOptions {
   readonly directory?: string;
   /** Keep a list of requests; yes unless given. */
   readonly listsRequests?: boolean;
+  /** Bytes a second on each connection, at most; all there are unless given. */
+  readonly rate?: number;
 }
 
-const configuration = (prefix: string, port: number, listsRequests: boolean): string => `
+const configuration = (
+  prefix: string,
+  port: number,
+  { listsRequests = true, rate = 0 }: NginxOptions,
+): string => `
 daemon off;
 master_process off;
 pid ${prefix}/nginx.pid;
 error_log ${prefix}/error.log;
 events { worker_connections 256; }
 http {
-  log_format plain '$connection $request';
+  log_format plain '$connection $body_bytes_sent $request';
   access_log ${listsRequests ? `${prefix}/access.log plain` : 'off'};
   client_body_temp_path ${prefix}/t1; proxy_temp_path ${prefix}/t2; fastcgi_temp_path ${prefix}/t3;
   uwsgi_temp_path ${prefix}/t4; scgi_temp_path ${prefix}/t5;
@@ -52,22 +58,21 @@ http {
     listen 127.0.0.1:${port};
     root ${prefix}/root;
     keepalive_timeout 75s;
+    limit_rate ${rate};
     location /slow/ { limit_rate 1; }
   }
 }
 `;
 
 /** Starts nginx. Fails with the name of the package when it is not installed. */
-export async function startNginx({
-  directory = tmpdir(),
-  listsRequests = true,
-}: NginxOptions = {}): Promise<Nginx> {
+export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
+  const { directory = tmpdir() } = options;
   if (program === undefined) throw new Error('nginx is not installed: apt-get install nginx-light');
   const prefix = await mkdtemp(join(directory, 'sarracenia-nginx-'));
   const root = join(prefix, 'root');
   await mkdir(root);
   const port = await freePort();
-  await writeFile(join(prefix, 'nginx.conf'), configuration(prefix, port, listsRequests));
+  await writeFile(join(prefix, 'nginx.conf'), configuration(prefix, port, options));
   const child = spawn(
     program,
     ['-p', prefix, '-c', join(prefix, 'nginx.conf'), '-e', join(prefix, 'error.log')],
@@ -86,10 +91,10 @@ export async function startNginx({
       (await readFile(join(prefix, 'access.log'), 'utf8'))
         .split('\n')
         .filter((line) => line !== '')
-        .map((line) => ({
-          connection: line.slice(0, line.indexOf(' ')),
-          line: line.slice(line.indexOf(' ') + 1),
-        })),
+        .map((entry) => {
+          const [connection = '', bytes = '', ...line] = entry.split(' ');
+          return { connection, bytes: Number(bytes), line: line.join(' ') };
+        }),
     stop: async () => {
       if (child.exitCode === null) {
         const gone = new Promise((resolve) => child.once('exit', resolve));
