@@ -48,6 +48,8 @@ export interface LargeFile {
   readonly atRest: () => Promise<void>;
   readonly stop: () => Promise<void>;
   readonly triggers: () => readonly Triggered[];
+  /** How often a trigger was called, also one that was killed in the middle. */
+  readonly calls: () => number;
   /** All records so far; one that was sent again, to the letter, counts once. */
   readonly records: () => Promise<readonly BlockRecord[]>;
   /** Every file of the tree, whatever its name. */
@@ -86,6 +88,7 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 export async function on_file({ path, repeated }) {
+  appendFileSync(${JSON.stringify(`${calls}.begun`)}, '.');
   const hash = createHash('md5');
   await pipeline(createReadStream(path), hash);
   appendFileSync(${JSON.stringify(calls)}, JSON.stringify({ path, md5: hash.digest('hex'), repeated }) + '\\n');
@@ -180,6 +183,7 @@ export async function makeLargeFile(rate?: number): Promise<LargeFile> {
       if (ended.code !== 0) throw new Error(`stop ended with ${ended.code}: ${ended.stderr}`);
     },
     triggers: () => linesOf(calls).map((line) => JSON.parse(line) as Triggered),
+    calls: () => linesOf(`${calls}.begun`).join('').length,
     records: async () => {
       for (const { content, properties } of await host.messages('records')) {
         const headers = properties.headers as Record<string, string>;
