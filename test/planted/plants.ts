@@ -26,11 +26,14 @@ export const plants: readonly Plant[] = [
   {
     bug: 'acknowledged before the rename',
     file: 'src/stage/install.ts',
-    original: 'const result = await change(item, root, options);',
-    planted: `await item.close({ kind: 'done', code: 201, text: 'Done' });
-      // Long enough for the acknowledgement to leave.
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      const result = await change(item, root, options);`,
+    original: 'const work = options.flush ? flushed(item, root, options) : change(item, root, options);',
+    planted: `const early = async (): Promise<Result> => {
+        await item.close({ kind: 'done', code: 201, text: 'Done' });
+        // Long enough for the acknowledgement to leave.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return change(item, root, options);
+      };
+      const work = early();`,
     finders: [
       { file: 'test/faults/steps.test.ts', name: "'a new file, duplicates suppressed', the process killed" },
     ],
