@@ -4,8 +4,12 @@ import { startThread } from './thread.js';
 
 /*
  * Threads that compute digests, as many as there are processors, shared by all digests in hand: each thread costs
- * some MiB. One starts when a digest needs it and ends with the last digest that it has.
+ * some MiB. One starts when a digest needs it, which takes as long as some MiB take; so it stays for a while after the
+ * last digest that it has.
  */
+
+/** Milliseconds after which a thread without work ends. */
+const IDLE = 1000;
 
 /** What a digest hears from its thread: a buffer that is free again, its value, or why it will not come. */
 export interface Listener {
@@ -30,10 +34,12 @@ const states = new Map();
 parentPort.on('message', ({ id, hash, buffer, length, finish, leave }) => {
   if (hash !== undefined) states.set(id, createHash(hash));
   else if (buffer !== undefined) {
-    states.get(id).update(new Uint8Array(buffer, 0, length));
+    // One that was given up may still hand something over.
+    states.get(id)?.update(new Uint8Array(buffer, 0, length));
     parentPort.postMessage({ id, buffer }, [buffer]);
   } else {
-    if (finish) parentPort.postMessage({ id, value: states.get(id).digest('hex') });
+    const state = states.get(id);
+    if (finish && state !== undefined) parentPort.postMessage({ id, value: state.digest('hex') });
     states.delete(id);
   }
 });
@@ -42,6 +48,8 @@ parentPort.on('message', ({ id, hash, buffer, length, finish, leave }) => {
 interface Thread {
   readonly worker: Worker;
   readonly listeners: Map<number, Listener>;
+  /** When it ends, unless somebody needs it. */
+  end: NodeJS.Timeout | undefined;
 }
 
 type News =
@@ -53,8 +61,9 @@ let lastId = 0;
 function openThread(): Thread {
   const listeners = new Map<number, Listener>();
   const worker = startThread(program);
-  const thread = { worker, listeners };
+  const thread: Thread = { worker, listeners, end: undefined };
   const fail = (error: Error): void => {
+    clearTimeout(thread.end);
     threads.delete(thread);
     for (const listener of listeners.values()) listener.failed(error);
     listeners.clear();
@@ -70,10 +79,23 @@ function openThread(): Thread {
   return thread;
 }
 
-/** The one with the fewest digests, or a new one while there are processors left. */
+/** The one with the fewest digests, or a new one while there are processors left and all have some. */
 function chooseThread(): Thread {
   const [first] = [...threads].sort((one, other) => one.listeners.size - other.listeners.size);
-  return first === undefined || threads.size < availableParallelism() ? openThread() : first;
+  if (first === undefined || (first.listeners.size > 0 && threads.size < availableParallelism()))
+    return openThread();
+  clearTimeout(first.end);
+  first.worker.ref();
+  return first;
+}
+
+/** Nobody is kept from ending by a thread that has nothing to do. */
+function rest(thread: Thread): void {
+  thread.worker.unref();
+  thread.end = setTimeout(() => {
+    threads.delete(thread);
+    void thread.worker.terminate();
+  }, IDLE).unref();
 }
 
 /** Begins a digest in a thread. `hash` is a name that node:crypto knows. */
@@ -86,12 +108,9 @@ export function takeSeat(hash: string, listener: Listener): Seat {
     const listener = listeners.get(id);
     if (!listeners.delete(id)) return;
     listener?.failed(new Error('it was given up'));
-    if (listeners.size > 0) {
-      worker.postMessage({ id, leave: true });
-      return;
-    }
-    threads.delete(thread);
-    void worker.terminate();
+    // What came before it is still computed; then the thread forgets it.
+    worker.postMessage({ id, leave: true });
+    if (listeners.size === 0) rest(thread);
   };
   listeners.set(id, listener);
   worker.postMessage({ id, hash });

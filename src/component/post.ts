@@ -27,9 +27,6 @@ const POSTS_IN_HAND = 500;
 const postsAtOnce = (config: Config): number =>
   writtenAt(config, 'lanes') === undefined ? POSTS_IN_HAND : config.running.lanes;
 
-/** The block size that means the whole file. */
-const WHOLE = 1;
-
 const paceOf = (config: Config): Pace<Found> => ({
   lanes: postsAtOnce(config),
   inHand: POSTS_IN_HAND,
@@ -72,7 +69,7 @@ export const post: Component = {
       .each(
         blocks({
           sum: posting.sum,
-          blockSize: blockSizeOf(config),
+          blockSize: posting.blocksize,
           following,
           followLinks: posting.followSymlinks,
           randomize: posting.randomize,
@@ -90,19 +87,18 @@ export const post: Component = {
   },
 };
 
-/** Whole files unless somebody wrote otherwise. */
-const blockSizeOf = (config: Config): number =>
-  writtenAt(config, 'blocksize') === undefined && writtenAt(config, 'parts') === undefined
-    ? WHOLE
-    : config.posting.blocksize;
-
 /** Files are followed where it is said how often to look, and when they are complete. */
 function followingOf(config: Config): Following | undefined {
   const { sleep, quiet } = config.posting;
   const { inflight } = config.transfer;
   const age = quiet === 0 && typeof inflight === 'number' ? inflight : quiet;
   refuseFollowing(config, age);
-  return sleep === 0 ? undefined : { every: sleep * 1000, quiet: age * 1000 };
+  // The usual size is for files that are complete.
+  const isAsked = [writtenAt(config, 'blocksize'), writtenAt(config, 'parts')].some(
+    (one) => one !== undefined,
+  );
+  const blockSize = isAsked ? config.posting.blocksize : 0;
+  return sleep === 0 ? undefined : { every: sleep * 1000, quiet: age * 1000, blockSize };
 }
 
 const treeOptions = (config: Config, kit: Kit, follows: boolean): Parameters<typeof tree>[0] => ({

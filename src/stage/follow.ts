@@ -14,12 +14,14 @@ import { inTurn } from './in-turn.js';
 import { isUnchanged, openSteady } from './steady.js';
 import { type ToldSums, createToldSums } from './told-sums.js';
 
-/** How a file that grows is followed, in milliseconds. */
+/** How a file that grows is followed; times in milliseconds. */
 export interface Following {
   /** From one look to the next. */
   readonly every: number;
   /** Without change until it counts as complete. */
   readonly quiet: number;
+  /** Of its blocks in bytes; up to 1 leaves it to us. */
+  readonly blockSize: number;
 }
 
 /** Blocks of a file whose size nobody knows yet: small, because the last one is fetched again whenever it has grown. */
@@ -62,8 +64,8 @@ export async function* follow(
   lanes: Lanes,
   stop: AbortSignal,
 ): AsyncGenerator<Ready, void, void> {
-  const { every, quiet } = options.following;
-  const blockSize = options.blockSize > 1 ? options.blockSize : USUAL_BLOCK;
+  const { every, quiet, blockSize: asked } = options.following;
+  const blockSize = asked > 1 ? asked : USUAL_BLOCK;
   const own = { ...options, blockSize };
   let course: Course | undefined;
   let courses = 0;

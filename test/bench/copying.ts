@@ -34,19 +34,30 @@ export const putAway = async (arena: Arena, { entries }: Tree, root: string): Pr
 
 const records = 'q_alice.records';
 
+interface Subscribing {
+  readonly name?: string;
+  readonly options?: readonly string[];
+  /** Announces the tree, in so many messages; one for each file unless given. */
+  readonly announce?: () => Promise<number>;
+}
+
 /** Takes part as `sr_subscribe --once`: the queue is filled beforehand, records are kept and counted. */
 export function subscriber(
   arena: Arena,
   tree: Tree,
   template: Template,
-  { name = 'sr_subscribe', options = [] as readonly string[] } = {},
+  { name = 'sr_subscribe', options = [], announce }: Subscribing = {},
 ): Contender {
   const { admin, pump } = arena;
+  const fill = async (): Promise<number> => {
+    await admin.fill('xpublic', template, tree.entries);
+    return tree.entries.length;
+  };
   const queue = 'q_bob.bench';
   return {
     name,
     run: async () => {
-      let home = '';
+      let [home, announced] = ['', 0];
       await admin.queue(records, 'xs_bob', '#');
       const cost = await copied(arena, tree, async (target) => {
         home = await arena.home(pump.bob, [
@@ -58,12 +69,11 @@ export function subscriber(
           'accept .*',
         ]);
         await arena.measure(arena.program(home, 'sr_subscribe', ['setup', configuration]));
-        await admin.fill('xpublic', template, tree.entries);
+        announced = await (announce ?? fill)();
         return arena.program(home, 'sr_subscribe', ['--once', 'foreground', configuration]);
       });
       const kept = await admin.depth(records);
-      if (kept !== tree.entries.length)
-        throw new Error(`${name} left ${kept} records of ${tree.entries.length} files`);
+      if (kept !== announced) throw new Error(`${name} left ${kept} records of ${announced} posts`);
       await admin.drop(records);
       await admin.drop(queue);
       await rm(home, { recursive: true });

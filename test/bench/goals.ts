@@ -31,6 +31,7 @@ export const goals = {
   'subscribe-small': [{ kind: 'rate', reach: 0.5, aim: 0.8 }, { kind: 'cpu', reach: 4, aim: 2 }, memory],
   'subscribe-medium': [{ kind: 'rate', reach: 0.7, aim: 1 }, memory],
   'subscribe-large': [{ kind: 'rate', reach: 0.9, aim: 1.3 }, memory],
+  'subscribe-blocks': [{ kind: 'rate', reach: 0.9, aim: 1.3 }, largest],
   'subscribe-file': [memory],
   sarra: [{ kind: 'rate', reach: 0.4, aim: 0.7 }, memory],
   'post-d': [{ kind: 'rate', reach: 0.5, aim: 0.8 }, memory],

@@ -54,6 +54,10 @@ export interface Admin {
   readonly route: (to: string, from: string, key: string) => Promise<void>;
   /** Publishes all and waits until the broker has confirmed them. */
   readonly fill: (exchange: string, template: Template, entries: readonly Entry[]) => Promise<void>;
+  /** Takes all messages out of a queue. */
+  readonly take: (queue: string) => Promise<readonly Outgoing[]>;
+  /** Publishes these, and waits until the broker has confirmed them. */
+  readonly publishAll: (exchange: string, messages: readonly Outgoing[]) => Promise<void>;
   /** Publishes one message; a lost one shows as a file without a record. */
   readonly publish: (exchange: string, message: Outgoing) => void;
   /** Tells of the body of every message of a queue from now on. */
@@ -84,6 +88,20 @@ async function takeTemplate(channel: ConfirmChannel, queue: string): Promise<Tem
   return { pubTime, baseUrl, prefix: '', headers: message.properties.headers ?? {} };
 }
 
+async function takeAll(channel: ConfirmChannel, queue: string): Promise<readonly Outgoing[]> {
+  const taken: Outgoing[] = [];
+  for (;;) {
+    const message = await channel.get(queue, { noAck: true });
+    if (message === false) return taken;
+    const { content, fields, properties } = message;
+    taken.push({
+      topic: fields.routingKey,
+      body: content,
+      properties: propertiesOf(properties.headers ?? {}),
+    });
+  }
+}
+
 export async function openAdmin(url: string): Promise<Admin> {
   const connection = await amqp.connect(url, { noDelay: true });
   const channel = await connection.createConfirmChannel();
@@ -98,6 +116,11 @@ export async function openAdmin(url: string): Promise<Admin> {
     drop: async (name) => void (await channel.deleteQueue(name)),
     route: async (to, from, key) => void (await channel.bindExchange(to, from, key)),
     fill: (exchange, template, entries) => fill(channel, exchange, template, entries),
+    take: (queue) => takeAll(channel, queue),
+    publishAll: async (exchange, messages) => {
+      for (const { topic, body, properties } of messages) channel.publish(exchange, topic, body, properties);
+      await channel.waitForConfirms();
+    },
     publish: (exchange, { topic, body, properties }) =>
       void channel.publish(exchange, topic, body, properties),
     listen: async (name, hear) => {

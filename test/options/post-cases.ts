@@ -1,4 +1,4 @@
-import { chmodSync, renameSync, symlinkSync, utimesSync } from 'node:fs';
+import { chmodSync, renameSync, symlinkSync, truncateSync, utimesSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
 import { createMemoryStore } from '../../src/store/memory-store.js';
@@ -103,6 +103,13 @@ const headers: Readonly<Record<string, Case>> = {
     expect(await headersOf(lab, 'blocksize 1')).toMatchObject({ parts: '1,4,1,0,0' });
     expect(partsOf(await run(lab, 'blocksize 3'))).toEqual(['i,3,2,1,0', 'i,3,2,1,1']);
     expect(partsOf(await run(lab, 'blocksize 0'))).toEqual(['1,4,1,0,0']);
+    const large = lab.file('large');
+    truncateSync(large, 300 * 2 ** 20);
+    const parts = async (...lines: string[]): Promise<readonly string[]> =>
+      partsOf(await lab.run('post', ['sum z,d', ...lines], { paths: [large] }));
+    expect(await parts()).toEqual(['i,209715200,2,104857600,0', 'i,209715200,2,104857600,1']);
+    expect(await parts('blocksize 0')).toHaveLength(3);
+    expect(await parts('blocksize 1')).toEqual(['1,314572800,1,0,0']);
   },
   parts: async (lab) => {
     expect(partsOf(await run(lab, 'parts i,3'))).toEqual(['i,3,2,1,0', 'i,3,2,1,1']);
@@ -147,6 +154,13 @@ const following: Readonly<Record<string, Case>> = {
     const followed = await youngAndOld(lab, 'sleep 0.02', 'quiet 0.2');
     expect([...followed].sort()).toEqual([...oldOne, ...youngOne]);
     expect(followed.at(-1)).toBe('young i,20,2,5,1 end');
+    // Without a size of blocks they are small.
+    const path = lab.file('new', 'text');
+    utimesSync(path, new Date(), new Date(Date.now() + 600_000));
+    expect(partsOf(await lab.run('post', ['sleep 0.02', 'quiet 0.2'], { paths: [path] }))).toEqual([
+      'i,4194304,1,4,0',
+      'i,4194304,1,4,0',
+    ]);
     await expect(youngAndOld(lab, 'sleep 1')).rejects.toThrow(
       /c\.conf:4: sleep 1: watching a tree is the work of sr_watch.*To follow files that grow, say with quiet/,
     );

@@ -63,7 +63,7 @@ const fanOf = (options: Partial<BlocksOptions> = {}): ReturnType<typeof blocks> 
     blockSize: 10,
     followLinks: false,
     randomize: false,
-    following: { every: 2, quiet: QUIET },
+    following: { every: 2, quiet: QUIET, blockSize: 10 },
     now: Date.now,
     logger: listening(),
     ...options,
@@ -211,7 +211,7 @@ describe('a file that is appended to', () => {
   });
 
   it('keeps nobody waiting: more are followed at once than are read at once', async () => {
-    const fan = fanOf({ following: { every: 60_000, quiet: 60_000 } });
+    const fan = fanOf({ following: { every: 60_000, quiet: 60_000, blockSize: 0 } });
     const stop = new AbortController();
     setMaxListeners(0, stop.signal);
     let begun = 0;

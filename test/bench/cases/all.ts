@@ -9,12 +9,13 @@ import { routing } from './routing.js';
 import { sarra } from './sarra.js';
 import { start } from './start.js';
 import { subscribeFile } from './subscribe-file.js';
-import { subscribeLarge, subscribeMedium, subscribeSmall } from './subscribe-http.js';
+import { subscribeBlocks, subscribeLarge, subscribeMedium, subscribeSmall } from './subscribe-http.js';
 
 export const cases: readonly Case[] = [
   subscribeSmall,
   subscribeMedium,
   subscribeLarge,
+  subscribeBlocks,
   subscribeFile,
   sarra,
   postSum,
