@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, renameSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
-import { RetryableError } from '../errors.js';
+import { RetryableError, systemCode } from '../errors.js';
 import { permissionBits, setAttributes, type Attributes } from './attributes.js';
 import { diskError } from './disk-error.js';
 import { flushData, flushDirectory } from './flush.js';
@@ -98,10 +98,13 @@ function openShared(
   relPath: string,
   flags: number,
   { mode, directoryMode }: Omit<BlockFileOptions, 'offset'>,
+  access = constants.O_RDWR,
 ): number {
-  const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const { O_NOFOLLOW, O_NONBLOCK } = constants;
   return inside(root, relPath, { what: 'write', create: { mode: directoryMode } }, ({ at }) => {
-    const descriptor = openSync(at, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK, permissionBits(mode ?? 0o666));
+    // Others write to it after us, whatever the file will allow in the end.
+    const made = permissionBits(mode ?? 0o666) | 0o600;
+    const descriptor = openSync(at, flags | access | O_NOFOLLOW | O_NONBLOCK, made);
     const stat = fstatSync(descriptor);
     if (stat.isFile() && stat.nlink <= 1) return descriptor;
     closeSync(descriptor);
@@ -110,6 +113,16 @@ function openShared(
       : 'it is not a regular file';
     throw new RetryableError(`cannot write ${root.absolute(relPath)}: ${why}`);
   });
+}
+
+/** Who died behind the attributes may have left a file that nobody may write to; it has its size then. */
+function openFinishing(root: Root, relPath: string, options: WholeOptions): number {
+  try {
+    return openShared(root, relPath, 0, options);
+  } catch (thrown) {
+    if (!(thrown instanceof RetryableError) || systemCode(thrown.cause) !== 'EACCES') throw thrown;
+    return openShared(root, relPath, 0, options, constants.O_RDONLY);
+  }
 }
 
 /** What was written must be in the file that has the name: it may have been given up, or replaced, meanwhile. */
@@ -152,7 +165,7 @@ export async function finishAssembled(
   relTarget: string,
   options: WholeOptions,
 ): Promise<void> {
-  const descriptor = openShared(root, relPath, 0, options);
+  const descriptor = openFinishing(root, relPath, options);
   try {
     const { size } = fstatSync(descriptor);
     if (size < options.size)

@@ -119,6 +119,12 @@ export async function flushFileInside(root: Root, relPath: string): Promise<void
   }
 }
 
+/** The same, and its name with it: whoever has written it may have died before. */
+export async function flushWritten(root: Root, relPath: string): Promise<void> {
+  await flushFileInside(root, relPath);
+  await flushEntry(root, relPath);
+}
+
 /** The root itself may have been made just now, and directories above it. */
 async function flushAbove(path: string): Promise<void> {
   const above = dirname(path);

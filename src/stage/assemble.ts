@@ -1,6 +1,7 @@
 import { PermanentError } from '../errors.js';
 import { finishAssembled } from '../file/assembling.js';
 import { removeInside } from '../file/change.js';
+import { flushEntry, flushFileInside } from '../file/flush.js';
 import type { Root } from '../file/inside.js';
 import { statInside } from '../file/look.js';
 import { isSameFile } from '../file/same-file.js';
@@ -118,11 +119,16 @@ async function finish(
     await finishAssembled(root, own, own, whole);
     return 'done';
   }
-  if (statInside(root, block.file) === undefined)
-    return isInstalled(item, size, root, options) ? 'there' : 'lost';
+  if (statInside(root, block.file) === undefined) {
+    if (!isInstalled(item, size, root, options)) return 'lost';
+    // Whoever renamed it may have died before that was flushed.
+    if (options.flush) await flushEntry(root, own);
+    return 'there';
+  }
   // Only where this block was found in it can the file be the one that stands there.
   const mayBeSame = item.present && block.placed === undefined && !item.repeated;
   if (mayBeSame && (await isSameFile(root, block.file, own, size, stop))) {
+    if (options.flush) await flushFileInside(root, own);
     removeInside(root, block.file);
     return 'same';
   }

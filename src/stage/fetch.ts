@@ -1,3 +1,4 @@
+import { flushWritten } from '../file/flush.js';
 import type { Root } from '../file/inside.js';
 import type { Assembly, Compared, Fetched, Result, Target } from '../flow/item.js';
 import type { Stage } from '../flow/stage.js';
@@ -39,7 +40,11 @@ export function fetch(
         lastAttempt: item.retry === undefined ? options.attempts : 1,
       };
       if (assembly !== undefined && block !== undefined) {
-        if (item.isLeft === true) return left(root.absolute(block.file), assembly, sum);
+        if (item.isLeft === true) {
+          // Whoever brought it may have died before it was flushed.
+          if (options.flush) await flushWritten(root, block.file);
+          return left(root.absolute(block.file), assembly, sum);
+        }
         return fetchBlock({ ...job, parts: assembly.parts, file: block.file }, stop);
       }
       if (item.subject.moved !== undefined && (await isAlreadyHere(item, root, stop)))

@@ -3,6 +3,7 @@ import { contentAlgorithm } from '../checksum/algorithms.js';
 import { digestOfFile } from '../checksum/block-digest.js';
 import { RetryableError } from '../errors.js';
 import { openBlockFile } from '../file/assembling.js';
+import { flushWritten } from '../file/flush.js';
 import type { Root } from '../file/inside.js';
 import { openInside, statInside } from '../file/look.js';
 import { mayBeWritten, readRange } from '../file/read-range.js';
@@ -38,7 +39,12 @@ export async function findBlock(
   const path = relativeTo(item.target);
   const there = statInside(root, path);
   if (there === undefined || !there.isFile() || there.size < offset + length) return { present: false };
-  if (assembly.storage === 'inplace') return { present: await hasRange(root, path, range) };
+  if (assembly.storage === 'inplace') {
+    const present = await hasRange(root, path, range);
+    // Whoever wrote it may have died before it was flushed.
+    if (present && options.flush) await flushWritten(root, path);
+    return { present };
+  }
   return { present: await isCopied(item, root, path, range, options) };
 }
 

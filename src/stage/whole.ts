@@ -19,24 +19,32 @@ export function whole(
 ): Stage<Installed, Partial<Pick<Installed, 'next' | 'sum'>>> {
   return {
     name: 'whole',
-    run: async (item, stop) => {
-      const { assembly, complete, result, next, sum } = item;
+    run: (item, stop) => {
+      const { assembly, complete, result } = item;
       if (assembly === undefined || assembly.storage === 'inplace') return pass;
       if (!complete) return settled({ kind: 'done', ...result });
-      if (!isTold) return pass;
-      const file = await openInside(rootOf(item.target), relativeTo(item.target));
-      try {
-        const algorithm = contentAlgorithm(sum);
-        const { size } = await file.stat();
-        const computed: Sum | undefined =
-          algorithm === undefined
-            ? sum
-            : { algorithm, value: (await digestOfFile(file, algorithm, { stop })).value };
-        const change = { kind: 'write', sum: computed, parts: wholeFile(size) } as const;
-        return { sum: computed, next: { ...next, change } };
-      } finally {
-        await file.close();
-      }
+      return isTold ? announced(item, rootOf(item.target), stop) : pass;
     },
   };
+}
+
+/** The announcement of the whole file. */
+async function announced(
+  { target, next, sum }: Installed,
+  root: Root,
+  stop: AbortSignal,
+): Promise<Pick<Installed, 'next' | 'sum'>> {
+  const file = await openInside(root, relativeTo(target));
+  try {
+    const algorithm = contentAlgorithm(sum);
+    const { size } = await file.stat();
+    const computed: Sum | undefined =
+      algorithm === undefined
+        ? sum
+        : { algorithm, value: (await digestOfFile(file, algorithm, { stop })).value };
+    const change = { kind: 'write', sum: computed, parts: wholeFile(size) } as const;
+    return { sum: computed, next: { ...next, change } };
+  } finally {
+    await file.close();
+  }
 }

@@ -38,7 +38,8 @@ export function openKeptFiles(
         const until = readNumber(engine.get(untilOf(file)));
         if (until !== undefined && until <= now()) {
           await remove(file);
-          engine.remove(untilOf(file));
+          // It may have been fetched again meanwhile.
+          if (readNumber(engine.get(untilOf(file))) === until) engine.remove(untilOf(file));
         }
         engine.remove(key);
       }

@@ -29,3 +29,24 @@ it('has a file removed when its time is over, once, and not before', async () =>
   expect(removed).toEqual(['/root\nb', '/root\na']);
   await owned.close();
 });
+
+it('goes on keeping what is fetched again while its older copy is removed', async () => {
+  let now = 1000 * hour;
+  const removed: string[] = [];
+  const owned = await createMemoryStore({
+    now: () => now,
+    abandoned: async (file) => {
+      removed.push(file);
+      if (removed.length === 1) await keptFiles.keep(file, now + hour);
+    },
+  });
+  const { keptFiles } = owned.join('one');
+  await keptFiles.keep('/root\na', now + hour);
+  now += hour + 1;
+  await owned.expire();
+  expect(removed).toEqual(['/root\na']);
+  now += hour + 1;
+  await owned.expire();
+  expect(removed).toEqual(['/root\na', '/root\na']);
+  await owned.close();
+});
