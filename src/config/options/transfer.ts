@@ -43,7 +43,7 @@ export const transfer = group({
     default: false,
     components: downloaders,
     aliases: ['in', 'assemble'],
-    help: 'Put the blocks of a large file together in the target file; off keeps each as a file of its own.',
+    help: 'on puts the blocks of a large file together, in the target itself where it is written out, else in a hidden file; off keeps each as a file of its own.',
   }),
   parts_retention: option({
     type: duration,
