@@ -26,6 +26,7 @@ export async function tryLogin(
   const end = (): void => late.abort();
   const timer = setTimeout(end, limit);
   stop?.addEventListener('abort', end, { once: true });
+  if (stop?.aborted === true) end();
   let connection: BrokerConnection | undefined;
   try {
     connection = connectBroker({
