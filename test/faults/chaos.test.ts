@@ -178,7 +178,9 @@ const pathsIn = async (name: string): Promise<Map<string, number>> =>
  * the second is no news (304): when the poster that was killed had announced it without knowing, or when the broker
  * went while its post was unconfirmed. That one was posted again, as it has to be, and a broker that is killed may have
  * kept the first copy, or had handed it out, in one queue and not in the other: so the subscriber gets two, of which the
- * second is not redelivered, and `announced` holds one. Answers how often that was so.
+ * second is not redelivered, and `announced` holds one. Where the instance that had the first of these two was killed
+ * before its record was confirmed, the 304 of the second is the only record: nobody has the first any more, to deliver
+ * it again. Answers how often a 304 came of a post that was unconfirmed.
  */
 function expectOneEach(
   records: ReadonlyMap<string, readonly Said[]>,
@@ -193,7 +195,7 @@ function expectOneEach(
     const about = `${path}, announced ${seen} times, unconfirmed ${again} times: ${JSON.stringify(all)}`;
     expect(seen, about).toBeGreaterThanOrEqual(1);
     const done = all.filter(({ code }) => code === '201');
-    expect(done.length, about).toBeGreaterThanOrEqual(1);
+    expect((again > 0 ? all : done).length, about).toBeGreaterThanOrEqual(1);
     expect(done.filter(({ text }) => !text.includes('redelivered')).length, about).toBeLessThanOrEqual(1);
     const others = all.filter(({ code }) => code !== '201').map(({ code }) => code);
     expect(
