@@ -33,7 +33,7 @@ export const plants: readonly Plant[] = [
         await new Promise((resolve) => setTimeout(resolve, 50));
         return change(item, root, options);
       };
-      const work = early();`,
+      const work = options.flush ? flushed(item, root, options) : early();`,
     finders: [
       { file: 'test/faults/steps.test.ts', name: "'a new file, duplicates suppressed', the process killed" },
     ],
