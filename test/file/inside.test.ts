@@ -242,10 +242,11 @@ describe.runIf(process.platform === 'linux')('open directories', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const gone = new Promise((resolve) => swapper.once('exit', resolve));
-    onTestFinished(async () => {
+    const end = async (): Promise<void> => {
       swapper.kill('SIGKILL');
       await gone;
-    });
+    };
+    onTestFinished(end);
     await new Promise((resolve) => swapper.stdout.once('data', resolve));
     const root = openRoot(base, { handles: 8 });
     const seen = { installed: 0, refused: 0 };
@@ -253,10 +254,10 @@ describe.runIf(process.platform === 'linux')('open directories', () => {
     const marks = (): bigint[] =>
       [outside, join(outside, 'deep')].map((path) => statSync(path, { bigint: true }).mtimeNs);
     const before = marks();
-    const [end, latest] = [Date.now() + 2000, Date.now() + 60_000];
+    const [enough, latest] = [Date.now() + 2000, Date.now() + 60_000];
     // The race was on only if both outcomes were seen.
     const wasOn = (): boolean => seen.installed > 10 && seen.refused > 10;
-    for (let number = 0; Date.now() < end || (!wasOn() && Date.now() < latest); number += 1) {
+    for (let number = 0; Date.now() < enough || (!wasOn() && Date.now() < latest); number += 1) {
       const path = number % 2 === 0 ? 'd/file' : 'd/deep/file';
       try {
         await install(root, path);
@@ -271,6 +272,7 @@ describe.runIf(process.platform === 'linux')('open directories', () => {
     expect(readdirSync(outside)).toEqual(['deep']);
     expect(wasOn(), JSON.stringify(seen)).toBe(true);
     expect(swapper.exitCode).toBeNull();
+    await end();
   });
 });
 

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
 import { makeDirectoryInside, moveInside, removeInside } from '../../src/file/change.js';
 import { openInflight } from '../../src/file/inflight.js';
@@ -47,6 +47,7 @@ describe.runIf(process.platform === 'linux')(
       const base = join(top, 'root');
       const before = stateOf(outside);
       const swapper = await startSwapper(base, outside);
+      onTestFinished(swapper.stop);
       const root = openRoot(base, { handles: 8 });
       const done = new Map<string, number>();
       let refused = 0;
