@@ -14,8 +14,11 @@ import { writeAllAt } from './write-all.js';
  * and nothing else; nobody truncates before all blocks are there. What is missing is a hole, which takes no room.
  */
 
-/** Bytes gathered before they are written. */
-const batch = 512 * 1024;
+/**
+ * Bytes gathered before they are written. Little, because many blocks come at once: buffers that wait for long are taken
+ * for lasting ones, and what has become of them is looked at late, and with much effort.
+ */
+const batch = 128 * 1024;
 
 /** A block being written to its place in a file. End it with `close`. */
 export interface BlockFile {
