@@ -103,9 +103,15 @@ function expectEnd(told: readonly Told[]): void {
   expect(new Set(numbers(own)).size).toBe(last?.parts.count);
 }
 
+/** A file that has just been changed, however long it takes until somebody looks. */
+function begin(text: string): void {
+  writeFileSync(path, text);
+  utimesSync(path, new Date(), new Date(Date.now() + 600_000));
+}
+
 describe('a file that is appended to', () => {
   it('is announced block by block as it grows, each full one once, and then its end', async () => {
-    writeFileSync(path, 'abc');
+    begin('abc');
     let appended = 0;
     const told = await all(followed(), () => {
       if ((appended += 1) <= 8) appendFileSync(path, 'defghij'.slice(0, 3 + (appended % 5)));
@@ -123,7 +129,7 @@ describe('a file that is appended to', () => {
   });
 
   it('never has a last block as long as the others while it grows, nor at its end', async () => {
-    writeFileSync(path, 'x'.repeat(20));
+    begin('x'.repeat(20));
     const told = await all(followed(), ({ length }) => {
       if (length === 2) appendFileSync(path, 'y'.repeat(20));
     });
@@ -135,10 +141,9 @@ describe('a file that is appended to', () => {
   });
 
   it('keeps its id when it is followed again, as after a kill', async () => {
-    writeFileSync(path, 'x'.repeat(25));
     const ids: (string | undefined)[] = [];
     for (let run = 0; run < 2; run += 1) {
-      appendFileSync(path, 'more');
+      begin('x'.repeat(25 + run));
       for await (const { growth } of followed()) {
         ids.push(growth);
         break;
@@ -163,7 +168,7 @@ describe('a file that is appended to', () => {
       /has changed before its end: announced anew/u,
     ],
   ])('is announced anew, under another id, when it %s', async (_what, change, said) => {
-    writeFileSync(path, 'x'.repeat(35));
+    begin('x'.repeat(35));
     const log = listening();
     const told = await all(followed(log), ({ length }) => {
       if (length !== 4) return;
@@ -176,7 +181,7 @@ describe('a file that is appended to', () => {
   });
 
   it('is compared with what was told before its end is told', async () => {
-    writeFileSync(path, 'x'.repeat(45));
+    begin('x'.repeat(45));
     const log = listening();
     let changed = false;
     const told = await all(followed(log), ({ length }) => {
@@ -194,14 +199,14 @@ describe('a file that is appended to', () => {
   });
 
   it('that stays empty is announced as that', async () => {
-    writeFileSync(path, '');
+    begin('');
     expect((await all(followed())).map(({ parts }) => parts)).toEqual([
       { method: '1', blockSize: 0, count: 1, remainder: 0, number: 0 },
     ]);
   });
 
   it('is given up when the program is stopped, or the file is gone', async () => {
-    writeFileSync(path, 'x'.repeat(15));
+    begin('x'.repeat(15));
     const stop = new AbortController();
     await expect(
       all(followed(listening(), stop.signal), ({ length }) => {
