@@ -43,7 +43,7 @@ export const transfer = group({
     default: false,
     components: downloaders,
     aliases: ['in', 'assemble'],
-    help: 'on puts the blocks of a large file together, in the target itself where it is written out, else in a hidden file; off keeps each as a file of its own.',
+    help: 'Put blocks of a file together, in the target itself where on is written; off keeps each as a file.',
   }),
   parts_retention: option({
     type: duration,
