@@ -1,13 +1,14 @@
-import { inflightNaming } from '../file/inflight-name.js';
 import { assemblingPath } from '../file/assembling.js';
 import { PermanentError } from '../errors.js';
 import type { Assembly, Entered, Joined } from '../flow/item.js';
-import { type Settled, done, settled } from '../flow/outcome.js';
+import { type Settled, done } from '../flow/outcome.js';
 import { type Stage, pass } from '../flow/stage.js';
 import { mostBlocks } from '../message/generation.js';
 import { parsePubTime } from '../message/pub-time.js';
 import type { Assemblies, BlockAnswer } from '../store/store.js';
 import { ledgerSum } from './announced-block.js';
+import { superseded } from './latest.js';
+import { namingOf } from './leftover.js';
 import { relativeTo } from './target.js';
 
 /**
@@ -39,8 +40,7 @@ async function taken(
       `${subject.baseUrl} ${subject.relPath} has ${generation.count} blocks, more than ${mostBlocks}: announce it in larger ones`,
     );
   const own = relativeTo(target);
-  const naming = (inflight === undefined ? undefined : inflightNaming(inflight)) ?? { kind: 'none' as const };
-  const file = storage === 'inplace' ? own : assemblingPath(own, generation.key, naming);
+  const file = storage === 'inplace' ? own : assemblingPath(own, generation.key, namingOf(inflight));
   const answer = await assemblies.begin(
     {
       path: target.path,
@@ -71,11 +71,6 @@ function gainOf(answer: BlockAnswer, file: string, repeated: boolean): Pick<Join
         ? done(201, 'Downloaded, redelivered')
         : done(304, 'Not modified: the file of this block is here');
     case 'superseded':
-      return settled({
-        kind: 'done',
-        code: 304,
-        text: 'Not modified: superseded by a newer announcement',
-        overtaken: true,
-      });
+      return superseded();
   }
 }

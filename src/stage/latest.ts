@@ -50,7 +50,8 @@ export function stillOurs(paths: Paths, now: () => number): Stage<Entered> {
   };
 }
 
-const superseded = (): Settled =>
+/** The end of what is older than something of its path that was in hand already. */
+export const superseded = (): Settled =>
   settled({
     kind: 'done',
     code: 304,
