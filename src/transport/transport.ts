@@ -46,12 +46,63 @@ export interface Download {
   readonly whole?: readonly Uint8Array[];
 }
 
+/** Mode and times of a file on a server; what is absent stays as the server makes it. */
+export interface RemoteAttributes {
+  /** Permission bits. */
+  readonly mode?: number | undefined;
+  readonly modified?: Date | undefined;
+}
+
+/** A file, or a part of one, that is to stand on a server. */
+export interface Upload extends RemoteAttributes {
+  /** Its final name. The directory that it is in is there. */
+  readonly path: string;
+  /**
+   * Its name while bytes arrive, renamed onto `path` in one step when all are there and their number is right. Without
+   * it the bytes go under the final name.
+   */
+  readonly inflight?: string | undefined;
+  /** Nobody may read it before it is whole. */
+  readonly isHidden?: boolean | undefined;
+  /** Where the bytes belong in `path`: it is made when it is not there and is never cut short; `inflight` is not looked at. */
+  readonly offset?: number | undefined;
+  /** Bytes that will come, when they are known: another number is an error. */
+  readonly size: number | undefined;
+  /** Is iterated to its end once, or returned early. */
+  readonly data: AsyncIterable<Uint8Array>;
+  /** The same bytes when they are few and all here: then `data` need not be iterated. */
+  readonly whole?: readonly Uint8Array[] | undefined;
+}
+
+/** What a server says of a name. */
+export interface RemoteEntry {
+  readonly kind: 'file' | 'directory' | 'link' | 'other';
+  readonly size: number | undefined;
+  readonly mode: number | undefined;
+  readonly modified: Date | undefined;
+}
+
+/**
+ * An account on a server. Paths are decoded and relative to the site's URL; to write, one that begins with `/` is the
+ * server's own where the protocol knows such, any other is below the directory of the login. What a protocol or a server
+ * lacks is absent. All throw RetryableError or PermanentError.
+ */
 export interface Session {
-  /** Throws RetryableError or PermanentError. `path` is decoded and relative to the site's URL. */
   readonly get: (path: string, stop: AbortSignal, range?: ByteRange) => Promise<Download>;
   /** Only for files that this machine can open itself: the absolute local path. */
   readonly localPath?: (path: string) => string;
+  /** Resolves when the server has confirmed all of it: bytes, attributes and the final name. Leaves nothing when it throws. */
+  readonly put?: (upload: Upload, stop: AbortSignal) => Promise<void>;
+  /** A directory and those above it; one that is there is no error, and keeps its mode. */
+  readonly makeDirectory?: (path: string, mode: number | undefined, stop: AbortSignal) => Promise<void>;
+  /** Replaces what stands under the new name, in one step where the server can. */
+  readonly rename?: (from: string, to: string, stop: AbortSignal) => Promise<void>;
+  /** A file or an empty directory; one that is not there is no error. */
   readonly remove?: (path: string, stop: AbortSignal) => Promise<void>;
+  /** Makes a symbolic link, in place of what stands there. */
+  readonly link?: (path: string, to: string, stop: AbortSignal) => Promise<void>;
+  /** Undefined when nothing is there. Links are not followed. */
+  readonly look?: (path: string, stop: AbortSignal) => Promise<RemoteEntry | undefined>;
   readonly close: () => Promise<void>;
 }
 
