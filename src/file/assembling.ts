@@ -1,4 +1,13 @@
-import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, renameSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  renameSync,
+} from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { RetryableError, systemCode } from '../errors.js';
 import { permissionBits, setAttributes, type Attributes } from './attributes.js';
@@ -56,7 +65,7 @@ export function assemblingPath(relTarget: string, generation: string, naming: In
  * root, RetryableError for the disk.
  */
 export function openBlockFile(root: Root, relPath: string, options: BlockFileOptions): BlockFile {
-  const opened = openShared(root, relPath, constants.O_CREAT, options);
+  const opened = openForWriting(root, relPath, constants.O_CREAT, options);
   let descriptor: number | undefined = opened;
   let position = options.offset;
   let pending: Uint8Array[] = [];
@@ -118,14 +127,53 @@ function openShared(
   });
 }
 
-/** Who died behind the attributes may have left a file that nobody may write to; it has its size then. */
+const isForbidden = (thrown: unknown): boolean =>
+  thrown instanceof RetryableError && systemCode(thrown.cause) === 'EACCES';
+
+/**
+ * A file of our own that nobody may write to, as a version that stands at the target may be, is made writable: its
+ * permissions are set when it is whole. Somebody else's is left as it is.
+ */
+function openForWriting(
+  root: Root,
+  relPath: string,
+  flags: number,
+  options: Omit<BlockFileOptions, 'offset'>,
+): number {
+  try {
+    return openShared(root, relPath, flags, options);
+  } catch (thrown) {
+    if (!isForbidden(thrown) || !isAllowedNow(root, relPath, options)) throw thrown;
+    return openShared(root, relPath, flags, options);
+  }
+}
+
+/** Whether its owner may write to a file now, which is what we are if that can be changed. */
+function isAllowedNow(root: Root, relPath: string, options: Omit<BlockFileOptions, 'offset'>): boolean {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openShared(root, relPath, 0, options, constants.O_RDONLY);
+    fchmodSync(descriptor, permissionBits(fstatSync(descriptor).mode) | 0o600);
+    return true;
+  } catch {
+    // What stood in the way of writing is told.
+    return false;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** What is to be finished may be read-only: who died behind the attributes left it so, or nothing in it was to be changed. */
 function openFinishing(root: Root, relPath: string, options: WholeOptions): number {
   try {
     return openShared(root, relPath, 0, options);
   } catch (thrown) {
-    if (!(thrown instanceof RetryableError) || systemCode(thrown.cause) !== 'EACCES') throw thrown;
-    return openShared(root, relPath, 0, options, constants.O_RDONLY);
+    if (!isForbidden(thrown)) throw thrown;
   }
+  const descriptor = openShared(root, relPath, 0, options, constants.O_RDONLY);
+  if (fstatSync(descriptor).size <= options.size) return descriptor;
+  closeSync(descriptor);
+  return openForWriting(root, relPath, 0, options);
 }
 
 /** What was written must be in the file that has the name: it may have been given up, or replaced, meanwhile. */
