@@ -2,8 +2,8 @@ import type { Arguments } from '../config/arguments.js';
 import type { ComponentFacts } from '../config/components.js';
 import type { ComponentName } from '../config/option.js';
 import { findOption } from '../config/options/index.js';
-import type { Host } from '../process/host.js';
-import type { Order } from '../process/order.js';
+import type { Host } from '../process/places/host.js';
+import type { Order } from '../process/places/order.js';
 import type { RetryWords } from './retry-words.js';
 
 /** What people see of a run while it goes on. */

@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.js';
-import { whyElsewhere } from '../process/vip.js';
-import { type Audited, auditPump, type AuditResult } from '../process/pump-audit.js';
-import { readOrder } from '../process/order.js';
-import { untilSignal } from '../process/signals.js';
-import { refuseUnavailable, requireComponent } from '../process/run.js';
-import { sayWarnings } from '../process/surroundings.js';
+import { whyElsewhere } from '../process/audit/vip.js';
+import { type Audited, auditPump, type AuditResult } from '../process/audit/pump-audit.js';
+import { readOrder } from '../process/places/order.js';
+import { untilSignal } from '../process/daemon/signals.js';
+import { refuseUnavailable, requireComponent } from '../process/work/run.js';
+import { sayWarnings } from '../process/work/surroundings.js';
 import { FatalError } from '../errors.js';
 import { differenceOf, findingAsJson, isFault } from '../pump/findings.js';
 import { type Call, orderOf, type Run } from './action.js';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rename as move, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FatalError } from '../errors.js';
-import { refuseWhileRunning } from '../process/cleanup.js';
+import { refuseWhileRunning } from '../process/topology/cleanup.js';
 import { type Call, type Run, isRehearsal } from './action.js';
 import { located, requireName } from './chosen.js';
 import { cleanUpOne } from './cleanup.js';

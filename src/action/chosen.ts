@@ -1,8 +1,8 @@
 import { type ListedConfiguration, listConfigurations } from '../config/directories.js';
 import { FatalError } from '../errors.js';
-import { type Located, locate } from '../process/locate.js';
-import { baseDirectories } from '../process/user-directories.js';
-import { makeStanding } from '../process/standing.js';
+import { type Located, locate } from '../process/places/locate.js';
+import { baseDirectories } from '../process/places/user-directories.js';
+import { makeStanding } from '../process/places/standing.js';
 import { type Call, orderOf } from './action.js';
 
 /** The same for what is to be run: those that route records need no file, and get one where they have none. */

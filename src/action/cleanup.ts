@@ -1,7 +1,7 @@
-import { cleanUp, planCleanUp, refuseWhileRunning } from '../process/cleanup.js';
-import { readOrder } from '../process/order.js';
-import { untilSignal } from '../process/signals.js';
-import { outfitOf } from '../process/surroundings.js';
+import { cleanUp, planCleanUp, refuseWhileRunning } from '../process/topology/cleanup.js';
+import { readOrder } from '../process/places/order.js';
+import { untilSignal } from '../process/daemon/signals.js';
+import { outfitOf } from '../process/work/surroundings.js';
 import { type Call, type Run, isRehearsal, orderOf } from './action.js';
 import { located, requireName } from './chosen.js';
 import { logTo } from './log-to.js';

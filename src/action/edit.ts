@@ -3,7 +3,7 @@ import { open, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { configurationMode } from '../config/directories.js';
 import { FatalError, messageOf, systemCode } from '../errors.js';
-import { readOrder } from '../process/order.js';
+import { readOrder } from '../process/places/order.js';
 import { type Call, type Run, isRehearsal, orderOf } from './action.js';
 import { requireName } from './chosen.js';
 import { directoriesFor, findListed, generalFiles, makeHome, simpleName, withSuffix } from './files.js';

@@ -8,7 +8,7 @@ import {
   listConfigurations,
 } from '../config/directories.js';
 import { FatalError } from '../errors.js';
-import { baseDirectories } from '../process/user-directories.js';
+import { baseDirectories } from '../process/places/user-directories.js';
 import type { Call } from './action.js';
 
 /** Files that every component reads. */

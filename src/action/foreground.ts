@@ -1,20 +1,20 @@
 import { setMaxListeners } from 'node:events';
 import { resolve } from 'node:path';
-import { createFailures } from '../process/failures.js';
+import { createFailures } from '../process/work/failures.js';
 import type { Config } from '../config/config.js';
 import { makeDirectories } from '../config/directories.js';
 import { isRouter } from '../config/option.js';
 import { FatalError } from '../errors.js';
 import type { Log, Logger } from '../logger.js';
-import { type Finish, runForeground } from '../process/foreground.js';
-import type { OpenKit } from '../process/kit.js';
-import type { Poster } from '../process/poster.js';
-import { type Places, placesOf, readOrder } from '../process/order.js';
-import { refuseUnavailable, requireComponent } from '../process/run.js';
-import { untilSignal } from '../process/signals.js';
-import { endText, keepingText, spoolText } from '../process/summary.js';
-import { type Outfit, outfitOf, sayWarnings } from '../process/surroundings.js';
-import { type Counting, createTally } from '../process/tally.js';
+import { type Finish, runForeground } from '../process/work/foreground.js';
+import type { OpenKit } from '../process/work/kit.js';
+import type { Poster } from '../process/posting/poster.js';
+import { type Places, placesOf, readOrder } from '../process/places/order.js';
+import { refuseUnavailable, requireComponent } from '../process/work/run.js';
+import { untilSignal } from '../process/daemon/signals.js';
+import { endText, keepingText, spoolText } from '../process/work/summary.js';
+import { type Outfit, outfitOf, sayWarnings } from '../process/work/surroundings.js';
+import { type Counting, createTally } from '../process/work/tally.js';
 import { type Call, type Progress, type Run, orderOf } from './action.js';
 import { chosenToRun } from './chosen.js';
 import { logTo } from './log-to.js';
@@ -199,7 +199,7 @@ async function drain(call: Call, config: Config, logger: Logger): Promise<number
   if (call.given.paths.length > 0) {
     throw new FatalError('--drain posts only what waits in the spool: leave out the paths', { exitCode: 2 });
   }
-  const { drainConfiguration } = await import('../process/drain.js');
+  const { drainConfiguration } = await import('../process/posting/drain.js');
   const signals = untilSignal();
   try {
     const outfit = outfitOf(config, call.host, logger);

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { listConfigurations, pluginDirectories } from '../config/directories.js';
 import { redact } from '../config/url.js';
 import { FatalError } from '../errors.js';
-import { spoolsBelow } from '../process/spools.js';
+import { spoolsBelow } from '../process/posting/spools.js';
 import type { Call, Run } from './action.js';
 import { directoriesFor, examplesOf, generalFiles, homeOf, listedOne } from './files.js';
 

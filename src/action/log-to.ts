@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.js';
 import { isWritten } from '../config/rules.js';
 import type { LogLevel, Logger } from '../logger.js';
-import { createLogger } from '../process/log.js';
+import { createLogger } from '../process/log/log.js';
 import type { Terminal } from './action.js';
 
 /**

@@ -1,8 +1,8 @@
 import { FatalError } from '../errors.js';
-import { logFileOf } from '../process/daemon-log.js';
-import { followFile } from '../process/follow.js';
-import { readOrder } from '../process/order.js';
-import { untilSignal } from '../process/signals.js';
+import { logFileOf } from '../process/log/daemon-log.js';
+import { followFile } from '../process/log/follow.js';
+import { readOrder } from '../process/places/order.js';
+import { untilSignal } from '../process/daemon/signals.js';
 import { type Run, orderOf } from './action.js';
 import { requireName } from './chosen.js';
 

@@ -1,6 +1,6 @@
-import { placesOf, readOrder } from '../process/order.js';
-import { askReload } from '../process/reach.js';
-import { refuseUnavailable, requireComponent } from '../process/run.js';
+import { placesOf, readOrder } from '../process/places/order.js';
+import { askReload } from '../process/daemon/reach.js';
+import { refuseUnavailable, requireComponent } from '../process/work/run.js';
 import { type Call, type Run, orderOf } from './action.js';
 import { chosenToRun, forEach } from './chosen.js';
 import { startOne } from './start.js';

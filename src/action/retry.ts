@@ -1,5 +1,5 @@
 import { FatalError } from '../errors.js';
-import { type RetryDesk, type WaitingEntry, openRetryDesk } from '../process/retry-desk.js';
+import { type RetryDesk, type WaitingEntry, openRetryDesk } from '../process/daemon/retry-desk.js';
 import { type Call, type Run, isRehearsal } from './action.js';
 import { located } from './chosen.js';
 import { columns } from './columns.js';

@@ -1,10 +1,10 @@
 import { makeDirectories } from '../config/directories.js';
-import { declareOnBrokers } from '../process/declare.js';
-import { exchangesOf } from '../process/exchanges.js';
-import { placesOf, readOrder } from '../process/order.js';
-import { ownQueues } from '../process/queue-plan.js';
-import { untilSignal } from '../process/signals.js';
-import { outfitOf, sayWarnings } from '../process/surroundings.js';
+import { declareOnBrokers } from '../process/topology/declare.js';
+import { exchangesOf } from '../process/topology/exchanges.js';
+import { placesOf, readOrder } from '../process/places/order.js';
+import { ownQueues } from '../process/topology/queue-plan.js';
+import { untilSignal } from '../process/daemon/signals.js';
+import { outfitOf, sayWarnings } from '../process/work/surroundings.js';
 import { type Call, type Run, orderOf } from './action.js';
 import { logTo } from './log-to.js';
 

@@ -1,5 +1,5 @@
 import { showConfig, showConfigAsJson } from '../config/show.js';
-import { readOrder } from '../process/order.js';
+import { readOrder } from '../process/places/order.js';
 import { type Run, orderOf } from './action.js';
 
 /** Prints what a configuration comes to. */

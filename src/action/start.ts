@@ -5,12 +5,12 @@ import { groupPlaces } from '../group/places.js';
 import { askKeeperToStart } from '../group/reach-keeper.js';
 import type { Result } from '../group/words.js';
 import { makeDirectories } from '../config/directories.js';
-import { logFileOf } from '../process/daemon-log.js';
-import { launchSupervisor } from '../process/launch.js';
-import { type Places, placesOf, readOrder } from '../process/order.js';
-import { askStart, askStatus } from '../process/reach.js';
-import { refuseUnavailable, requireComponent } from '../process/run.js';
-import type { InstanceStatus } from '../process/status.js';
+import { logFileOf } from '../process/log/daemon-log.js';
+import { launchSupervisor } from '../process/daemon/launch.js';
+import { type Places, placesOf, readOrder } from '../process/places/order.js';
+import { askStart, askStatus } from '../process/daemon/reach.js';
+import { refuseUnavailable, requireComponent } from '../process/work/run.js';
+import type { InstanceStatus } from '../process/daemon/status.js';
 import { type Call, type Run, orderOf } from './action.js';
 import { chosenToRun, forEach } from './chosen.js';
 

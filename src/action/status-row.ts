@@ -1,5 +1,5 @@
 import { type Balance, addBalances, doneOf } from '../flow/balance.js';
-import type { ConfigurationStatus, InstanceReport } from '../process/status.js';
+import type { ConfigurationStatus, InstanceReport } from '../process/daemon/status.js';
 
 type HeldHost = InstanceReport['held'][number];
 

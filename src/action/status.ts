@@ -1,8 +1,8 @@
 import { messageOf } from '../errors.js';
 import { describeBalance } from '../flow/balance.js';
-import { readOrder } from '../process/order.js';
-import { askStatus } from '../process/reach.js';
-import { waitingIn } from '../process/spools.js';
+import { readOrder } from '../process/places/order.js';
+import { askStatus } from '../process/daemon/reach.js';
+import { waitingIn } from '../process/posting/spools.js';
 import { type Call, type Run, orderOf } from './action.js';
 import { chosenNames, located } from './chosen.js';
 import { columns } from './columns.js';

@@ -3,8 +3,8 @@ import type { ComponentFacts } from '../config/components.js';
 import { listConfigurations } from '../config/directories.js';
 import { findOption } from '../config/options/index.js';
 import { retryDeeds, retryFlags } from '../action/retry-words.js';
-import type { Host } from '../process/host.js';
-import { baseDirectories } from '../process/user-directories.js';
+import type { Host } from '../process/places/host.js';
+import { baseDirectories } from '../process/places/user-directories.js';
 import { actionsOf, shownRows } from './help.js';
 
 /** The script that teaches a shell to complete our commands; written by yargs, which knows the shells. */

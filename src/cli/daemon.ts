@@ -1,10 +1,10 @@
-/** Where daemon processes begin: supervisors and their instances. See process/launch.ts. */
+/** Where daemon processes begin: supervisors and their instances. See process/daemon/launch.ts. */
 import { fileURLToPath } from 'node:url';
-import { runDaemon } from '../process/daemon.js';
-import { keepHeapSmall } from '../process/heap.js';
-import { findHost } from '../process/host.js';
-import type { Commission } from '../process/launch.js';
-import { awaitCommission } from '../process/parent.js';
+import { runDaemon } from '../process/daemon/daemon.js';
+import { keepHeapSmall } from '../process/daemon/heap.js';
+import { findHost } from '../process/places/host.js';
+import type { Commission } from '../process/daemon/launch.js';
+import { awaitCommission } from '../process/daemon/parent.js';
 import { endProcess, explain } from './exit.js';
 
 keepHeapSmall();

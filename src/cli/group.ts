@@ -2,9 +2,9 @@
 import { fileURLToPath } from 'node:url';
 import { runGroupDaemon } from '../group/group-daemon.js';
 import type { GroupCommission } from '../group/words.js';
-import { keepHeapSmall } from '../process/heap.js';
-import { findHost } from '../process/host.js';
-import { awaitCommission } from '../process/parent.js';
+import { keepHeapSmall } from '../process/daemon/heap.js';
+import { findHost } from '../process/places/host.js';
+import { awaitCommission } from '../process/daemon/parent.js';
 import { endProcess, explain } from './exit.js';
 
 keepHeapSmall();

@@ -1,5 +1,5 @@
 import { FatalError } from '../errors.js';
-import { packageVersion } from '../process/host.js';
+import { packageVersion } from '../process/places/host.js';
 import type { Candidate } from './completion.js';
 import { endProcess, exitCodeOf, explain } from './exit.js';
 import { type OpenTerminal, openTerminal } from './terminal.js';

@@ -1,5 +1,5 @@
 import type { Progress } from '../action/action.js';
-import { bytesText } from '../process/numbers.js';
+import { bytesText } from '../process/work/numbers.js';
 
 /** Milliseconds between two drawings, at least. */
 const REDRAW = 200;

@@ -2,7 +2,7 @@ import { pumpActions } from '../action/pump/all.js';
 import { type PumpAction, type PumpCall, type PumpFlag, pumpFlags } from '../action/pump/pump-action.js';
 import { nearestName } from '../config/nearest.js';
 import { FatalError } from '../errors.js';
-import { findHost } from '../process/host.js';
+import { findHost } from '../process/places/host.js';
 import { type Front, runFront } from './program.js';
 import type { OpenTerminal } from './terminal.js';
 

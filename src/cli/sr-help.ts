@@ -1,7 +1,7 @@
 import { srActions } from '../action/sr/all.js';
 import { everything } from '../action/sr/chosen.js';
 import { srFlags } from '../action/sr/sr-action.js';
-import type { Host } from '../process/host.js';
+import type { Host } from '../process/places/host.js';
 import type { Candidate } from './completion.js';
 import { examples } from './examples.js';
 import { helpBegin, helpEnd } from './help.js';

@@ -3,8 +3,8 @@ import { srActions } from '../action/sr/all.js';
 import { type SrAction, type SrCall, type SrFlag, srFlags } from '../action/sr/sr-action.js';
 import { nearestName } from '../config/nearest.js';
 import { FatalError } from '../errors.js';
-import { keepHeapSmall } from '../process/heap.js';
-import { findHost } from '../process/host.js';
+import { keepHeapSmall } from '../process/daemon/heap.js';
+import { findHost } from '../process/places/host.js';
 import { type Front, runFront } from './program.js';
 import type { OpenTerminal } from './terminal.js';
 

@@ -9,7 +9,7 @@ import type { Settler } from '../flow/stage.js';
 import type { Target, Taken } from '../flow/item.js';
 import type { Logger } from '../logger.js';
 import type { Plugins } from '../plugin/plugins.js';
-import type { NameScript } from '../stage/file-name.js';
+import type { NameScript } from '../stage/place/file-name.js';
 import type { Failures } from '../stage/settle/exit-code.js';
 import type { ReportRoute } from '../stage/settle/report.js';
 import type { SaveFile } from '../store/saved.js';

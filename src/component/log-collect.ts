@@ -1,6 +1,6 @@
 import { sourceOfExchange } from '../config/source-of-exchange.js';
-import { aim } from '../stage/aim.js';
-import { attest } from '../stage/attest.js';
+import { aim } from '../stage/pass/aim.js';
+import { attest } from '../stage/door/attest.js';
 import type { Component } from './component.js';
 import { AGAIN, eitherOf, onward, records, routed, routingOptions } from './routing.js';
 

@@ -1,7 +1,7 @@
 import { FatalError } from '../errors.js';
 import { dropped } from '../flow/outcome.js';
-import { aim } from '../stage/aim.js';
-import { firstTime, rememberSent } from '../stage/first-time.js';
+import { aim } from '../stage/pass/aim.js';
+import { firstTime, rememberSent } from '../stage/choose/first-time.js';
 import type { Component } from './component.js';
 import { AGAIN, onward, ownNames, records, routed, routingOptions } from './routing.js';
 

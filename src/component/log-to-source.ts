@@ -1,5 +1,5 @@
 import { dropped } from '../flow/outcome.js';
-import { aim } from '../stage/aim.js';
+import { aim } from '../stage/pass/aim.js';
 import type { Component } from './component.js';
 import { eitherOf, onward, ownNames, records, routed, routingOptions } from './routing.js';
 

@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.js';
 import { FatalError } from '../errors.js';
-import type { AnnounceOptions } from '../stage/announce.js';
-import type { DescribeOptions } from '../stage/describe.js';
-import type { Event } from '../stage/events.js';
-import { stripPath } from '../stage/place.js';
+import type { AnnounceOptions } from '../stage/pass/announce.js';
+import type { DescribeOptions } from '../stage/post/describe.js';
+import type { Event } from '../stage/choose/events.js';
+import { stripPath } from '../stage/place/place.js';
 import type { Kit } from './component.js';
 import { headersOf, topicPrefixOf } from './consuming.js';
 

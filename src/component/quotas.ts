@@ -1,8 +1,8 @@
 import type { Config } from '../config/config.js';
 import { FatalError } from '../errors.js';
 import type { Trees } from '../file/count-bytes.js';
-import type { QuotaOptions } from '../stage/quota.js';
-import { planOf } from '../stage/placement.js';
+import type { QuotaOptions } from '../stage/choose/quota.js';
+import { planOf } from '../stage/place/placement.js';
 import { placeOptions } from './consuming.js';
 import type { Kit } from './component.js';
 

@@ -1,9 +1,9 @@
 import { from } from '../flow/line.js';
 import { queue } from '../intake/queue.js';
-import { admit } from '../stage/admit.js';
-import { rehearse } from '../stage/rehearse.js';
-import { route } from '../stage/route.js';
-import { vet } from '../stage/vet.js';
+import { admit } from '../stage/door/admit.js';
+import { rehearse } from '../stage/pass/rehearse.js';
+import { route } from '../stage/door/route.js';
+import { vet } from '../stage/door/vet.js';
 import { roundOf, routeOptions, transportsFor, vetOptions, vouchOf } from './collecting.js';
 import type { Component } from './component.js';
 import { headersOf, identityOf, paceOf, prefetchOf, queueOptions } from './consuming.js';

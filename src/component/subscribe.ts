@@ -1,9 +1,9 @@
 import { FatalError } from '../errors.js';
 import { from } from '../flow/line.js';
 import { queue } from '../intake/queue.js';
-import { admit } from '../stage/admit.js';
-import { discard } from '../stage/discard.js';
-import { rehearse } from '../stage/rehearse.js';
+import { admit } from '../stage/door/admit.js';
+import { discard } from '../stage/install/discard.js';
+import { rehearse } from '../stage/pass/rehearse.js';
 import type { Component } from './component.js';
 import { ending, headersOf, identityOf, paceOf, prefetchOf, queueOptions } from './consuming.js';
 import { chosen, inert, installed, notYet } from './downloading.js';

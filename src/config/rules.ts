@@ -1,4 +1,4 @@
-import type { Pattern } from './pattern.js';
+import type { Pattern } from './pattern/pattern.js';
 
 /** Where an option or a rule was written. */
 export interface Origin {

@@ -11,7 +11,7 @@ import {
   readDuration,
 } from './values.js';
 import { showDuration, size } from './values.js';
-import { compilePattern } from './pattern.js';
+import { compilePattern } from './pattern/pattern.js';
 import type { Access, Strip } from './rules.js';
 import { parseUrl } from './url.js';
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
-import type { Host } from '../process/host.js';
-import { untilSignal } from '../process/signals.js';
-import { openDesk } from '../store/desk.js';
-import type { Handlers } from '../store/server.js';
+import type { Host } from '../process/places/host.js';
+import { untilSignal } from '../process/daemon/signals.js';
+import { openDesk } from '../store/owner/desk.js';
+import type { Handlers } from '../store/owner/server.js';
 import { type Entry, keyOf } from './entry.js';
 import { type Hosted, openHosted } from './hosted.js';
 import { watchKeeper } from './keeper-watch.js';

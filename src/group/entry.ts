@@ -1,8 +1,8 @@
 import { extname } from 'node:path';
 import type { Config } from '../config/config.js';
 import type { ComponentName } from '../config/option.js';
-import type { Host } from '../process/host.js';
-import { type Order, placesOf } from '../process/order.js';
+import type { Host } from '../process/places/host.js';
+import { type Order, placesOf } from '../process/places/order.js';
 
 /** Shared with other configurations, or a supervisor with instances of its own. */
 export type Place = 'shared' | 'own';

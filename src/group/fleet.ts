@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import type { Logger } from '../logger.js';
-import { findOwner } from '../store/owner-file.js';
+import { findOwner } from '../store/owner/owner-file.js';
 import { assign, nextNumber } from './assign.js';
 import { type Entry, keyOf } from './entry.js';
 import { type Carrier, endIn, overviewOf, quit, runIn } from './carrier-process.js';

@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
-import type { Host } from '../process/host.js';
-import { openLogFile } from '../process/log-file.js';
-import { textLogger } from '../process/log.js';
-import { tellParent } from '../process/parent.js';
+import type { Host } from '../process/places/host.js';
+import { openLogFile } from '../process/log/log-file.js';
+import { textLogger } from '../process/log/log.js';
+import { tellParent } from '../process/daemon/parent.js';
 import { keep } from './keeper.js';
 import { launchKeeper } from './launch-keeper.js';
 import { groupPlaces } from './places.js';

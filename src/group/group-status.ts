@@ -1,4 +1,4 @@
-import type { ConfigurationStatus } from '../process/status.js';
+import type { ConfigurationStatus } from '../process/daemon/status.js';
 import { type Entry, keyOf } from './entry.js';
 import type { Fleet, Seen } from './fleet.js';
 import type { Loners } from './loners.js';

@@ -3,20 +3,20 @@ import type { Config } from '../config/config.js';
 import { FatalError, messageOf } from '../errors.js';
 import { type Balance, addBalances, emptyBalance } from '../flow/balance.js';
 import type { Logger } from '../logger.js';
-import { type Backoff, createBackoff } from '../process/backoff.js';
-import { USAGE } from '../process/children.js';
-import { loggerOf } from '../process/daemon-log.js';
-import { createFailures } from '../process/failures.js';
-import type { Host } from '../process/host.js';
-import { type Ready, reportWith } from '../process/instance-report.js';
-import type { LineSink } from '../process/log-file.js';
-import { mendStore, troubleOf } from '../process/mend.js';
-import { runComponent } from '../process/run.js';
-import type { InstanceReport, InstanceStatus } from '../process/status.js';
-import { keepingText } from '../process/summary.js';
-import { outfitOf, sayWarnings } from '../process/surroundings.js';
-import { createTally } from '../process/tally.js';
-import type { Owner } from '../store/owner.js';
+import { type Backoff, createBackoff } from '../process/daemon/backoff.js';
+import { USAGE } from '../process/daemon/children.js';
+import { loggerOf } from '../process/log/daemon-log.js';
+import { createFailures } from '../process/work/failures.js';
+import type { Host } from '../process/places/host.js';
+import { type Ready, reportWith } from '../process/work/instance-report.js';
+import type { LineSink } from '../process/log/log-file.js';
+import { mendStore, troubleOf } from '../process/daemon/mend.js';
+import { runComponent } from '../process/work/run.js';
+import type { InstanceReport, InstanceStatus } from '../process/daemon/status.js';
+import { keepingText } from '../process/work/summary.js';
+import { outfitOf, sayWarnings } from '../process/work/surroundings.js';
+import { createTally } from '../process/work/tally.js';
+import type { Owner } from '../store/owner/owner.js';
 
 /** What is known of a configuration in this process from outside of its flow. */
 export interface Life {

@@ -1,7 +1,7 @@
 import { FatalError, messageOf } from '../errors.js';
-import { untilSignal } from '../process/signals.js';
-import { becomeOwner } from '../store/owner.js';
-import type { Handlers } from '../store/server.js';
+import { untilSignal } from '../process/daemon/signals.js';
+import { becomeOwner } from '../store/owner/owner.js';
+import type { Handlers } from '../store/owner/server.js';
 import type { Entry } from './entry.js';
 import { groupStatus } from './group-status.js';
 import {

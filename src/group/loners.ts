@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { stopOwner } from '../process/reach.js';
-import type { ConfigurationStatus } from '../process/status.js';
-import { findOwner } from '../store/owner-file.js';
+import { stopOwner } from '../process/daemon/reach.js';
+import type { ConfigurationStatus } from '../process/daemon/status.js';
+import { findOwner } from '../store/owner/owner-file.js';
 import { type Entry, keyOf } from './entry.js';
 import { type KeptProcess, keepProcess } from './kept.js';
 import type { Spawns } from './spawns.js';

@@ -5,9 +5,9 @@ import { findOption } from '../config/options/index.js';
 import { hostState } from '../config/special-values.js';
 import { readLines } from '../config/syntax.js';
 import { systemCode } from '../errors.js';
-import type { Host } from '../process/host.js';
-import { keeperDirectory, wantedFile } from '../process/keeper-places.js';
-import { baseDirectories } from '../process/user-directories.js';
+import type { Host } from '../process/places/host.js';
+import { keeperDirectory, wantedFile } from '../process/places/keeper-places.js';
+import { baseDirectories } from '../process/places/user-directories.js';
 
 /** Where what runs all configurations of a user keeps its things. */
 export interface GroupPlaces {

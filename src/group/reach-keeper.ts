@@ -1,5 +1,5 @@
 import { RetryableError } from '../errors.js';
-import { ask } from '../store/ask.js';
+import { ask } from '../store/owner/ask.js';
 import type { GroupStatus, Result, StartRequest, StopRequest } from './words.js';
 
 /* Speaking with the keeper. `status` of hundreds of configurations goes through here: it imports next to nothing. */

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { launchProcess } from '../process/launch.js';
+import { launchProcess } from '../process/daemon/launch.js';
 import { type Entry, orderOf } from './entry.js';
 import type { GroupCommission } from './words.js';
 

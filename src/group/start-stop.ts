@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FatalError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { findOwner } from '../store/owner-file.js';
+import { findOwner } from '../store/owner/owner-file.js';
 import { type Entry, keyOf, startOrder, stopOrder } from './entry.js';
 import { type Fleet, openFleet } from './fleet.js';
 import { type Loners, openLoners } from './loners.js';

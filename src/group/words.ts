@@ -1,4 +1,4 @@
-import type { ConfigurationStatus, InstanceStatus } from '../process/status.js';
+import type { ConfigurationStatus, InstanceStatus } from '../process/daemon/status.js';
 import type { Entry } from './entry.js';
 
 /* What the keeper, its carriers and the commands tell each other. JSON on the wire. */

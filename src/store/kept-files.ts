@@ -1,4 +1,13 @@
-import { endOf, hashOf, keyOf, numberKey, numberValue, readNumber, table, type Engine } from './engine.js';
+import {
+  endOf,
+  hashOf,
+  keyOf,
+  numberKey,
+  numberValue,
+  readNumber,
+  table,
+  type Engine,
+} from './engine/engine.js';
 
 /** Files that are kept for a time and then removed, whoever has put them there and however often we were started since. */
 export interface KeptFiles {

@@ -1,4 +1,4 @@
-import type { Journal } from './journal.js';
+import type { Journal } from './engine/journal.js';
 
 /** What items in hand would leave behind. */
 export interface Leftovers {

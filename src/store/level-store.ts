@@ -1,9 +1,9 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FatalError, messageOf } from '../errors.js';
-import { type Journal, openJournal } from './journal.js';
-import { openLevelEngine } from './level-engine.js';
-import { syncWayTo } from './sync-directory.js';
+import { type Journal, openJournal } from './engine/journal.js';
+import { openLevelEngine } from './engine/level-engine.js';
+import { syncWayTo } from './engine/sync-directory.js';
 import { openOwnedStore, type OwnedStore, type OwnedStoreOptions } from './owned-store.js';
 
 /** Makes a directory that only we can read; one that exists is closed to others. @throws FatalError */

@@ -1,4 +1,4 @@
-import { openMemoryEngine } from './memory-engine.js';
+import { openMemoryEngine } from './engine/memory-engine.js';
 import { openOwnedStore, type OwnedStore, type OwnedStoreOptions } from './owned-store.js';
 
 /** A store that forgets everything when it is closed: for dry runs, and for tests of what uses a store. */

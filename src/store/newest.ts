@@ -1,6 +1,15 @@
-import { keyOf, namedKey, nameOf, numberKey, numberValue, readNumber, table, type Engine } from './engine.js';
-import type { Journal } from './journal.js';
-import { knownInFull, type MayHave, mayHaveOf, unknown } from './may-have.js';
+import {
+  keyOf,
+  namedKey,
+  nameOf,
+  numberKey,
+  numberValue,
+  readNumber,
+  table,
+  type Engine,
+} from './engine/engine.js';
+import type { Journal } from './engine/journal.js';
+import { knownInFull, type MayHave, mayHaveOf, unknown } from './engine/may-have.js';
 
 /**
  * The newest instant at which each path was announced, of what was taken in hand lately. A party, by its hash, is what the

@@ -1,8 +1,8 @@
 import { RetryableError } from '../errors.js';
-import type { OwnedAssemblies } from './assembly.js';
+import type { OwnedAssemblies } from './assembly/assembly.js';
 import type { Client, Waiter } from './client.js';
 import { waiterOf } from './client.js';
-import { clipped, hashOf, type Engine } from './engine.js';
+import { clipped, hashOf, type Engine } from './engine/engine.js';
 import type { Leftovers } from './leftovers.js';
 import type { NewestInstants } from './newest.js';
 import type { Entry, Paths } from './store.js';

@@ -18,8 +18,8 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { FatalError, messageOf, systemCode } from '../errors.js';
-import { isRecord } from './json-record.js';
-import { syncWayTo } from './sync-directory.js';
+import { isRecord } from './engine/json-record.js';
+import { syncWayTo } from './engine/sync-directory.js';
 
 /** A message as the broker delivered it. */
 export interface SavedMessage {

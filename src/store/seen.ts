@@ -12,7 +12,7 @@ import {
   readNumber,
   table,
   type Engine,
-} from './engine.js';
+} from './engine/engine.js';
 import type { Claim, Seen } from './store.js';
 
 /** The duplicates as their owner keeps them: the same questions, with the client that asks. */

@@ -1,5 +1,5 @@
 import type { Client } from './client.js';
-import { type Engine, hashOf, keyOf, numberValue, readNumber, table } from './engine.js';
+import { type Engine, hashOf, keyOf, numberValue, readNumber, table } from './engine/engine.js';
 
 /** Bytes that a source may keep, and has. A count that was not taken yet is 0. */
 export interface Taken {

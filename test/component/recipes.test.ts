@@ -20,7 +20,7 @@ import { createHolds } from '../../src/flow/holds.js';
 import { encodeAnnouncement, encodeReport } from '../../src/message/v02.js';
 import type { Plugin } from '../../src/plugin/plugin.js';
 import type { Plugins } from '../../src/plugin/plugins.js';
-import { createFailures } from '../../src/process/failures.js';
+import { createFailures } from '../../src/process/work/failures.js';
 import { openSaveFile } from '../../src/store/saved.js';
 import type { Store } from '../../src/store/store.js';
 import { openTransports } from '../../src/transport/registry.js';

@@ -1,7 +1,7 @@
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import { openLevelStore } from '../../src/store/level-store.js';
 import type { OwnedStore } from '../../src/store/owned-store.js';
-import { connectStore } from '../../src/store/remote-store.js';
+import { connectStore } from '../../src/store/owner/remote-store.js';
 import type { Store } from '../../src/store/store.js';
 import type { Compiled } from '../store/compiled.js';
 

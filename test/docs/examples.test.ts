@@ -12,7 +12,7 @@ import { readConfig } from '../../src/config/read.js';
 import { silentLogger } from '../../src/logger.js';
 import { hookNamed } from '../../src/plugin/hooks.js';
 import { loadPlugins } from '../../src/plugin/load.js';
-import { refuseUnavailable } from '../../src/process/run.js';
+import { refuseUnavailable } from '../../src/process/work/run.js';
 import { packageDirectory } from './markdown.js';
 import { targetIn } from './target-in.js';
 import { typeProblems } from './type-check.js';

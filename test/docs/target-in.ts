@@ -1,8 +1,8 @@
 /** Where a configuration puts an announced path, by the code that would decide it. */
 import { selectOptions } from '../../src/component/consuming.js';
 import type { Config } from '../../src/config/config.js';
-import { planOf, targetOf } from '../../src/stage/placement.js';
-import { selectAnnouncement } from '../../src/stage/select.js';
+import { planOf, targetOf } from '../../src/stage/place/placement.js';
+import { selectAnnouncement } from '../../src/stage/choose/select.js';
 
 /** The absolute path; undefined when the rules drop it. */
 export async function targetIn(config: Config, path: string, now: number): Promise<string | undefined> {

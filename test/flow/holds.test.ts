@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Placed } from '../../src/flow/item.js';
 import { createHolds } from '../../src/flow/holds.js';
 import { pass } from '../../src/flow/stage.js';
-import { gate } from '../../src/stage/gate.js';
-import { room } from '../../src/stage/room.js';
+import { gate } from '../../src/stage/choose/gate.js';
+import { room } from '../../src/stage/choose/room.js';
 import { changed, listening, never, targetIn, takenOf, written } from '../stage/items.js';
 import { noPlacement } from '../stage/placing.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 
-const heap = pathToFileURL(join(import.meta.dirname, '../../dist/process/heap.js')).href;
+const heap = pathToFileURL(join(import.meta.dirname, '../../dist/process/daemon/heap.js')).href;
 
 /** Bytes of the heap at most while many objects live for a while and die. */
 function peakOf(begin: string): number {

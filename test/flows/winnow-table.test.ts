@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { silentLogger } from '../../src/logger.js';
-import { dedupeKey } from '../../src/stage/dedupe-key.js';
+import { dedupeKey } from '../../src/stage/choose/dedupe-key.js';
 import { decode } from '../../src/message/formats.js';
-import { type Owner, becomeOwner } from '../../src/store/owner.js';
+import { type Owner, becomeOwner } from '../../src/store/owner/owner.js';
 import { type Scene, headersOf, openScene, pathsOf, sorted } from './passing.js';
 
 /* The table of a feed that brings very much: it is on disk, and costs next to no memory. */

@@ -7,8 +7,8 @@ import { type Entry, keyOf } from '../../src/group/entry.js';
 import { carrierDirectory } from '../../src/group/places.js';
 import type { CarrierOverview } from '../../src/group/words.js';
 import { silentLogger } from '../../src/logger.js';
-import type { Host } from '../../src/process/host.js';
-import { ask } from '../../src/store/ask.js';
+import type { Host } from '../../src/process/places/host.js';
+import { ask } from '../../src/store/owner/ask.js';
 
 let directory: string;
 

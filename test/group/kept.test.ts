@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { keepProcess } from '../../src/group/kept.js';
 import { silentLogger } from '../../src/logger.js';
-import { openDesk } from '../../src/store/desk.js';
+import { openDesk } from '../../src/store/owner/desk.js';
 
 const started: ChildProcess[] = [];
 const directories: string[] = [];

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { findOption, optionRows, rowsOf, successorNames } from '../../src/config/options/index.js';
 import { camelCase } from '../../src/config/option.js';
 import { showConfig } from '../../src/config/show.js';
-import { refuseUnavailable, requireComponent } from '../../src/process/run.js';
+import { refuseUnavailable, requireComponent } from '../../src/process/work/run.js';
 import { casesOf } from './coverage.js';
 import { type Name, built, names, openLab, routers, usualLines } from './lab.js';
 import { programCases } from './program-cases.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { expect } from 'vitest';
 import { silentLogger } from '../../src/logger.js';
-import { openBrokers } from '../../src/process/brokers.js';
+import { openBrokers } from '../../src/process/topology/brokers.js';
 import type { Lab } from './lab.js';
 import type { Case } from './shared-cases.js';
 

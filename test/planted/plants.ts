@@ -25,7 +25,7 @@ export const fairWeather: Tests = {
 export const plants: readonly Plant[] = [
   {
     bug: 'acknowledged before the rename',
-    file: 'src/stage/install.ts',
+    file: 'src/stage/install/install.ts',
     original: 'const work = options.flush ? flushed(item, root, options) : change(item, root, options);',
     planted: `const early = async (): Promise<Result> => {
         await item.close({ kind: 'done', code: 201, text: 'Done' });
@@ -40,7 +40,7 @@ export const plants: readonly Plant[] = [
   },
   {
     bug: 'acknowledged before the broker has the re-announcement',
-    file: 'src/stage/announce.ts',
+    file: 'src/stage/pass/announce.ts',
     original: 'const { routed } = await publisher.publish(',
     planted: `const unheard = (...words: Parameters<typeof publisher.publish>): { routed: boolean } => {
         void publisher.publish(...words).catch(() => undefined);
@@ -59,7 +59,7 @@ export const plants: readonly Plant[] = [
   },
   {
     bug: 'retry entry not flushed, with durability power',
-    file: 'src/store/level-engine.ts',
+    file: 'src/store/engine/level-engine.ts',
     original: 'flush ? { sync: true } : {}',
     planted: 'flush ? {} : {}',
     finders: [
@@ -71,7 +71,7 @@ export const plants: readonly Plant[] = [
   },
   {
     bug: 'duplicate key committed before the file is installed',
-    file: 'src/stage/dedupe.ts',
+    file: 'src/stage/choose/dedupe.ts',
     original: "if ((await seen.claim(key, ttl, stop)) === 'ours')",
     planted: "if ((await seen.claim(key, ttl, stop)) === 'ours' && ((await seen.commit(key, ttl)), true))",
     finders: [
@@ -90,14 +90,14 @@ export const plants: readonly Plant[] = [
   },
   {
     bug: 'blocks of a file that changes while it is read are announced as if it were one version',
-    file: 'src/stage/cut.ts',
+    file: 'src/stage/post/cut.ts',
     original: 'if (!isWhole || !isThere || !isUnchanged(stat, after)) return false;',
     planted: 'if (!isWhole || !isThere) return false;',
     finders: [{ file: 'test/stage/blocks.test.ts', name: 'when it has another byte at its end' }],
   },
   {
     bug: 'the end of a file that grew is told although it has changed before its end',
-    file: 'src/stage/follow.ts',
+    file: 'src/stage/post/follow.ts',
     original: 'if (course.told.get(block.parts.number) === block.value) continue;',
     planted: 'if (block.isWhole) continue;',
     finders: [{ file: 'test/stage/follow.test.ts', name: 'is compared with what was told' }],

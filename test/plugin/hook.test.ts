@@ -8,7 +8,7 @@ import { type Hookable, hook } from '../../src/plugin/hook.js';
 import type { HookAnswer, HookEvent, Plugin } from '../../src/plugin/plugin.js';
 import { reportHook } from '../../src/plugin/report-hook.js';
 import { retarget } from '../../src/plugin/retarget.js';
-import { followTarget } from '../../src/stage/repost.js';
+import { followTarget } from '../../src/stage/place/repost.js';
 import { changed, endOf, gained, never, takenOf, targetIn, through } from '../stage/items.js';
 import { announcement } from '../stage/placing.js';
 import { pluginsOf } from './hooks.js';

@@ -3,11 +3,11 @@ import { appendFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { followFile } from '../../src/process/follow.js';
-import { nameInHosts } from '../../src/process/host.js';
-import { createLogger } from '../../src/process/log.js';
-import { knownQueueName, nameQueue } from '../../src/process/queue-name.js';
-import { bytesText, durationText } from '../../src/process/numbers.js';
+import { followFile } from '../../src/process/log/follow.js';
+import { nameInHosts } from '../../src/process/places/host.js';
+import { createLogger } from '../../src/process/log/log.js';
+import { knownQueueName, nameQueue } from '../../src/process/topology/queue-name.js';
+import { bytesText, durationText } from '../../src/process/work/numbers.js';
 import { eventually } from '../servers/rabbitmq.js';
 
 let directory: string;

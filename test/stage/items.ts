@@ -9,7 +9,7 @@ import type { Log, Logger } from '../../src/logger.js';
 import { silentLogger } from '../../src/logger.js';
 import type { Announcement, Change } from '../../src/message/announcement.js';
 import { wholeFile } from '../../src/message/parts.js';
-import type { Assemble } from '../../src/stage/install.js';
+import type { Assemble } from '../../src/stage/install/install.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { OwnedStoreOptions } from '../../src/store/owned-store.js';
 import type { Store } from '../../src/store/store.js';

@@ -1,10 +1,10 @@
-import { compilePattern, longestText } from '../../src/config/pattern.js';
+import { compilePattern, longestText } from '../../src/config/pattern/pattern.js';
 import type { PlacementState, Rule } from '../../src/config/rules.js';
 import type { Received, Selected, Target } from '../../src/flow/item.js';
 import { isSettled } from '../../src/flow/outcome.js';
 import type { Announcement } from '../../src/message/announcement.js';
-import { type PlaceOptions, place } from '../../src/stage/place.js';
-import { type SelectOptions, select } from '../../src/stage/select.js';
+import { type PlaceOptions, place } from '../../src/stage/place/place.js';
+import { type SelectOptions, select } from '../../src/stage/choose/select.js';
 
 /** 2016-01-20 07:04:05 UTC. */
 export const clock = Date.UTC(2016, 0, 20, 7, 4, 5);

@@ -8,7 +8,7 @@ import { silentLogger } from '../../src/logger.js';
 import { generationOf } from '../../src/message/generation.js';
 import { decodeV02 } from '../../src/message/v02.js';
 import { acknowledge } from '../../src/stage/settle/acknowledge.js';
-import { createFailures } from '../../src/process/failures.js';
+import { createFailures } from '../../src/process/work/failures.js';
 import { exitCode } from '../../src/stage/settle/exit-code.js';
 import { logOutcome } from '../../src/stage/settle/log-outcome.js';
 import { type ReportOptions, report } from '../../src/stage/settle/report.js';

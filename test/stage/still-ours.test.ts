@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Entered } from '../../src/flow/item.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
-import { stillOurs } from '../../src/stage/latest.js';
+import { stillOurs } from '../../src/stage/fetch/latest.js';
 
 const takenAt = (moment: number): Entered => ({ entered: ['/r/f'], takenAt: moment }) as unknown as Entered;
 

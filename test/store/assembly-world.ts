@@ -1,6 +1,6 @@
-import { openAssemblies, type OwnedAssemblies } from '../../src/store/assembly.js';
+import { openAssemblies, type OwnedAssemblies } from '../../src/store/assembly/assembly.js';
 import type { Client } from '../../src/store/client.js';
-import { nameOf, namedKey, table, type Engine } from '../../src/store/engine.js';
+import { nameOf, namedKey, table, type Engine } from '../../src/store/engine/engine.js';
 import type { Assemblies, BlockAnswer, BlockClaim, Progress } from '../../src/store/store.js';
 
 /*

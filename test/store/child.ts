@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { openLevelStore } from '../../src/store/level-store.js';
-import { becomeOwner } from '../../src/store/owner.js';
-import { connectStore } from '../../src/store/remote-store.js';
+import { becomeOwner } from '../../src/store/owner/owner.js';
+import { connectStore } from '../../src/store/owner/remote-store.js';
 import type { Retry, Store } from '../../src/store/store.js';
 
 /** Programs that tests start, question and kill. The first argument is the role, the second the state directory. */

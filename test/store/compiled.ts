@@ -24,7 +24,11 @@ export interface Child {
 
 async function compile(into: string): Promise<void> {
   const folders = ['store', 'message'].map((name) => join(root, 'src', name));
-  const listed = folders.map(async (folder) => (await readdir(folder)).map((name) => join(folder, name)));
+  const listed = folders.map(async (folder) =>
+    (await readdir(folder, { recursive: true }))
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(folder, name)),
+  );
   const files = (await Promise.all(listed)).flat();
   files.push(
     join(root, 'src', 'errors.ts'),

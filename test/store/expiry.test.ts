@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { table } from '../../src/store/engine.js';
+import { table } from '../../src/store/engine/engine.js';
 import { openLevelStore } from '../../src/store/level-store.js';
-import { openMemoryEngine } from '../../src/store/memory-engine.js';
+import { openMemoryEngine } from '../../src/store/engine/memory-engine.js';
 import { openOwnedStore } from '../../src/store/owned-store.js';
 
 let directory: string;

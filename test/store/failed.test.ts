@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FatalError } from '../../src/errors.js';
-import { becomeOwner, type Owner } from '../../src/store/owner.js';
-import { connectStore } from '../../src/store/remote-store.js';
+import { becomeOwner, type Owner } from '../../src/store/owner/owner.js';
+import { connectStore } from '../../src/store/owner/remote-store.js';
 import type { Retry } from '../../src/store/store.js';
 
 let directory: string;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { messageOf, PermanentError, RetryableError } from '../../src/errors.js';
-import { textLogger } from '../../src/process/log.js';
+import { textLogger } from '../../src/process/log/log.js';
 import { attempt } from '../../src/transport/attempts.js';
 import { openBreaker, type Breaker, type BreakerOptions } from '../../src/transport/breaker.js';
 import { HostFailure, HostHeld, SlowServer } from '../../src/transport/host-failure.js';

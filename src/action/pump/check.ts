@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.js';
-import { auditPump } from '../../process/pump-audit.js';
-import { untilSignal } from '../../process/signals.js';
+import { auditPump } from '../../process/audit/pump-audit.js';
+import { untilSignal } from '../../process/daemon/signals.js';
 import { tellAudit } from '../audit.js';
 import { readPump } from './place.js';
 import type { PumpRun } from './pump-action.js';

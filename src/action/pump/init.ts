@@ -13,9 +13,9 @@ import {
   rigourOf,
   readCredentials,
   urlFor,
-} from '../../process/administration.js';
-import { placesOf } from '../../process/order.js';
-import { untilSignal } from '../../process/signals.js';
+} from '../../process/audit/administration.js';
+import { placesOf } from '../../process/places/order.js';
+import { untilSignal } from '../../process/daemon/signals.js';
 import { newUser } from '../../pump/apply.js';
 import { checkExchanges } from '../../pump/check-exchanges.js';
 import { checkPermissions } from '../../pump/check-permissions.js';

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
 import { FatalError, RetryableError } from '../../errors.js';
-import { type Administration, openAdministration } from '../../process/administration.js';
-import { readOrder } from '../../process/order.js';
-import { untilSignal } from '../../process/signals.js';
+import { type Administration, openAdministration } from '../../process/audit/administration.js';
+import { readOrder } from '../../process/places/order.js';
+import { untilSignal } from '../../process/daemon/signals.js';
 import { type Picture, takePicture } from '../../pump/picture.js';
 import type { PumpCall } from './pump-action.js';
 

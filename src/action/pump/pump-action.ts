@@ -1,4 +1,4 @@
-import type { Host } from '../../process/host.js';
+import type { Host } from '../../process/places/host.js';
 import type { Terminal } from '../action.js';
 
 /** One command of the operator, as it was given. */

@@ -1,4 +1,4 @@
-import { type Told, tellUsers } from '../../process/tell-users.js';
+import { type Told, tellUsers } from '../../process/audit/tell-users.js';
 import type { Place } from './place.js';
 import type { PumpCall } from './pump-action.js';
 

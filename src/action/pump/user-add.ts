@@ -1,4 +1,4 @@
-import { urlFor } from '../../process/administration.js';
+import { urlFor } from '../../process/audit/administration.js';
 import { readTextFile } from '../../config/text-file.js';
 import { FatalError } from '../../errors.js';
 import { checkExchanges } from '../../pump/check-exchanges.js';

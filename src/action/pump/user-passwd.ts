@@ -1,5 +1,5 @@
 import { FatalError } from '../../errors.js';
-import { urlFor } from '../../process/administration.js';
+import { urlFor } from '../../process/audit/administration.js';
 import { expectedOf } from '../../pump/expected.js';
 import { credentialsEdit, nextPasswordEdit } from './account-edits.js';
 import { atPump, type Place, requireName } from './place.js';

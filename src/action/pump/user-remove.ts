@@ -1,6 +1,6 @@
 import { readTextFile } from '../../config/text-file.js';
 import { FatalError } from '../../errors.js';
-import { urlFor } from '../../process/administration.js';
+import { urlFor } from '../../process/audit/administration.js';
 import { expectedOf, ownerOfExchange, ownerOfQueue } from '../../pump/expected.js';
 import type { BrokerRepair } from '../../pump/findings.js';
 import type { Picture } from '../../pump/picture.js';

@@ -1,9 +1,9 @@
 import type { ComponentFacts } from '../../config/components.js';
 import { type ListedConfiguration, listConfigurations } from '../../config/directories.js';
 import { FatalError } from '../../errors.js';
-import { availableComponents } from '../../process/available.js';
-import { baseDirectories } from '../../process/user-directories.js';
-import type { Order } from '../../process/order.js';
+import { availableComponents } from '../../process/places/available.js';
+import { baseDirectories } from '../../process/places/user-directories.js';
+import type { Order } from '../../process/places/order.js';
 import { actionNamed } from '../all.js';
 import type { SrCall } from './sr-action.js';
 

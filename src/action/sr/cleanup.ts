@@ -1,6 +1,6 @@
 import { FatalError } from '../../errors.js';
-import { ownerOf } from '../../process/reach.js';
-import { locate } from '../../process/locate.js';
+import { ownerOf } from '../../process/daemon/reach.js';
+import { locate } from '../../process/places/locate.js';
 import { cleanUpOne } from '../cleanup.js';
 import { type Chosen, everything, matching, orderOf } from './chosen.js';
 import { type SrCall, type SrRun, callFor } from './sr-action.js';

@@ -1,8 +1,8 @@
 import { FatalError } from '../../errors.js';
 import { type Entry, entryFor } from '../../group/entry.js';
 import type { Config } from '../../config/config.js';
-import { readOrder } from '../../process/order.js';
-import { refuseUnavailable, requireComponent } from '../../process/run.js';
+import { readOrder } from '../../process/places/order.js';
+import { refuseUnavailable, requireComponent } from '../../process/work/run.js';
 import { type Chosen, orderOf } from './chosen.js';
 import type { SrCall } from './sr-action.js';
 

@@ -1,5 +1,5 @@
 import type { GroupStatus, Kept } from '../../group/words.js';
-import { askStatus } from '../../process/reach.js';
+import { askStatus } from '../../process/daemon/reach.js';
 import { nothing, rowFrom } from '../status-row.js';
 import { type Chosen, orderOf } from './chosen.js';
 import type { SrCall } from './sr-action.js';
@@ -40,7 +40,7 @@ function keptRow(one: Kept): SrRow {
 async function alone({ host }: SrCall, chosen: Chosen, silent: string): Promise<SrRow> {
   const { key } = chosen;
   // It brings the reader of configurations along, which takes longer than all the rest of this.
-  const { locate } = await import('../../process/locate.js');
+  const { locate } = await import('../../process/places/locate.js');
   const { state, problem } = locate(orderOf(chosen), host);
   const answer = await askStatus(state);
   const more = { place: 'own' as const, pid: undefined, answered: undefined };

@@ -1,6 +1,6 @@
-import { declareMany } from '../../process/declare-many.js';
-import { createLogger } from '../../process/log.js';
-import { outfitOf } from '../../process/surroundings.js';
+import { declareMany } from '../../process/topology/declare-many.js';
+import { createLogger } from '../../process/log/log.js';
+import { outfitOf } from '../../process/work/surroundings.js';
 import { messageOf } from '../../errors.js';
 import type { Usable } from './entries.js';
 import type { SrCall } from './sr-action.js';

@@ -1,9 +1,9 @@
 import { makeDirectories } from '../../config/directories.js';
-import { declareMany } from '../../process/declare-many.js';
-import { createLogger } from '../../process/log.js';
-import { baseDirectories } from '../../process/user-directories.js';
-import { untilSignal } from '../../process/signals.js';
-import { outfitOf } from '../../process/surroundings.js';
+import { declareMany } from '../../process/topology/declare-many.js';
+import { createLogger } from '../../process/log/log.js';
+import { baseDirectories } from '../../process/places/user-directories.js';
+import { untilSignal } from '../../process/daemon/signals.js';
+import { outfitOf } from '../../process/work/surroundings.js';
 import { everything, matching } from './chosen.js';
 import { readAll } from './entries.js';
 import type { SrCall, SrRun } from './sr-action.js';

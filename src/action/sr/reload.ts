@@ -1,6 +1,6 @@
 import { groupPlaces } from '../../group/places.js';
 import { askGroup, askKeeperToStop } from '../../group/reach-keeper.js';
-import { askReload } from '../../process/reach.js';
+import { askReload } from '../../process/daemon/reach.js';
 import { everything, matching, startable } from './chosen.js';
 import { type Usable, readAll } from './entries.js';
 import { silentKeeper, start } from './start.js';

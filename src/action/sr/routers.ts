@@ -5,8 +5,8 @@ import { routers } from '../../config/option.js';
 import { findOption } from '../../config/options/index.js';
 import { readLines } from '../../config/syntax.js';
 import { systemCode } from '../../errors.js';
-import { baseDirectories } from '../../process/user-directories.js';
-import { makeStanding } from '../../process/standing.js';
+import { baseDirectories } from '../../process/places/user-directories.js';
+import { makeStanding } from '../../process/places/standing.js';
 import type { SrCall } from './sr-action.js';
 
 /** Where `report_daemons on` stands, those that route records are started with all others: they need no files. */

@@ -6,7 +6,7 @@ import { askForSanity, askGroup } from '../../group/reach-keeper.js';
 import { spawnsOf } from '../../group/spawns.js';
 import type { GroupStatus } from '../../group/words.js';
 import { readWanted } from '../../group/wanted.js';
-import { ownerOf } from '../../process/reach.js';
+import { ownerOf } from '../../process/daemon/reach.js';
 import type { SrCall, SrRun } from './sr-action.js';
 
 /** Milliseconds in which a keeper that is well answers, however busy the machine is. */

@@ -1,5 +1,5 @@
 import type { ComponentFacts } from '../../config/components.js';
-import type { Host } from '../../process/host.js';
+import type { Host } from '../../process/places/host.js';
 import type { Call, Terminal } from '../action.js';
 import { noRetryWords } from '../retry-words.js';
 

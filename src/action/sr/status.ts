@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { groupPlaces } from '../../group/places.js';
 import { askGroup } from '../../group/reach-keeper.js';
-import { untilSignal } from '../../process/signals.js';
+import { untilSignal } from '../../process/daemon/signals.js';
 import type { SrCall, SrRun } from './sr-action.js';
 import { everything, matching, startable } from './chosen.js';
 import { look } from './look.js';

@@ -1,4 +1,4 @@
-import type { InstanceStatus } from '../../process/status.js';
+import type { InstanceStatus } from '../../process/daemon/status.js';
 import { type Row, ageOf, heldOf, heldText, plain } from '../status-row.js';
 
 /** One configuration, as `sr` shows it. */

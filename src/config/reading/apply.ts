@@ -3,7 +3,7 @@ import type { OptionName, FoundOption } from '../options/index.js';
 import { findOption, obsoleteNames, optionKeywords } from '../options/index.js';
 import { packagedEntries } from '../options/plugins.js';
 import { nearestName } from '../nearest.js';
-import { compilePattern, type CompiledPattern } from '../pattern.js';
+import { compilePattern, type CompiledPattern } from '../pattern/pattern.js';
 import { filenameText, isFilenameOption, looksLikeParts } from '../special-values.js';
 import { substitute } from '../substitute.js';
 import { isFileTimeName } from '../substitute.js';

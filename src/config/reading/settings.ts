@@ -4,7 +4,7 @@ import type { ValueOf, Warning } from '../config.js';
 import type { ParseContext } from '../option.js';
 import type { OptionName } from '../options/index.js';
 import { optionRows } from '../options/index.js';
-import type { CompiledPattern } from '../pattern.js';
+import type { CompiledPattern } from '../pattern/pattern.js';
 import { type Origin, type PlacementState, type Rule, isWritten } from '../rules.js';
 import { placeOf } from '../syntax.js';
 

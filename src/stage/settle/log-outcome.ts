@@ -2,7 +2,7 @@ import type { Received, Taken } from '../../flow/item.js';
 import type { Outcome } from '../../flow/outcome.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
-import { boundedLog } from '../bounded-log.js';
+import { boundedLog } from '../door/bounded-log.js';
 import { aboutOf } from './about.js';
 
 type Item = Taken & Partial<Pick<Received, 'subject'>>;

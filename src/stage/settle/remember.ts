@@ -1,7 +1,7 @@
 import type { Received } from '../../flow/item.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Seen } from '../../store/store.js';
-import { type Claimed, type ClaimedKey, type DedupeOptions, commitClaims } from '../dedupe.js';
+import { type Claimed, type ClaimedKey, type DedupeOptions, commitClaims } from '../choose/dedupe.js';
 
 /** Turns the claims on duplicate keys into knowledge when the item ended well, and gives them up otherwise. */
 export function remember<S extends object>(

@@ -7,7 +7,7 @@ import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
 import type { Report } from '../../message/report.js';
 import { encodeReport } from '../../message/v02.js';
-import { savedCode } from '../save.js';
+import { savedCode } from '../pass/save.js';
 import { aboutOf } from './about.js';
 
 export interface ReportRoute {

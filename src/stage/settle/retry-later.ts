@@ -8,7 +8,7 @@ import { stringHeaders } from '../../message/v02.js';
 import { parsePubTime } from '../../message/pub-time.js';
 import type { RetryIdentity, RetryList } from '../../store/store.js';
 import { HostHeld } from '../../transport/host-failure.js';
-import { boundedLog } from '../bounded-log.js';
+import { boundedLog } from '../door/bounded-log.js';
 
 type Kept = Taken & Partial<Pick<Received, 'subject'>> & Partial<Pick<Placed, 'target' | 'counterpart'>>;
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Chosen, matching } from '../../../src/action/sr/chosen.js';
-import { availableComponents } from '../../../src/process/available.js';
+import { availableComponents } from '../../../src/process/places/available.js';
 import { components } from '../../../src/component/all.js';
 
 const there = ['report/r', 'subscribe/a1', 'subscribe/a2', 'subscribe/b', 'winnow/a1'].map(

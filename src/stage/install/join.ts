@@ -1,0 +1,76 @@
+import { assemblingPath } from '../../file/assembling.js';
+import { PermanentError } from '../../errors.js';
+import type { Assembly, Entered, Joined } from '../../flow/item.js';
+import { type Settled, done } from '../../flow/outcome.js';
+import { type Stage, pass } from '../../flow/stage.js';
+import { mostBlocks } from '../../message/generation.js';
+import { parsePubTime } from '../../message/pub-time.js';
+import type { Assemblies, BlockAnswer } from '../../store/store.js';
+import { ledgerSum } from './announced-block.js';
+import { superseded } from '../fetch/latest.js';
+import { namingOf } from '../fetch/leftover.js';
+import { relativeTo } from '../place/target.js';
+
+/**
+ * Takes a block in hand, and asks how far its file has come. A block of a file that is whole already ends here; one that
+ * is in its place goes on, because the file may be complete by now.
+ */
+export function join(
+  assemblies: Assemblies,
+  inflight: string | undefined,
+): Stage<Entered, Pick<Joined, 'block'>> {
+  return {
+    name: 'join',
+    run: (item, stop) =>
+      item.assembly === undefined ? pass : taken(item, item.assembly, assemblies, inflight, stop),
+  };
+}
+
+async function taken(
+  item: Entered,
+  { generation, parts, storage }: Assembly,
+  assemblies: Assemblies,
+  inflight: string | undefined,
+  stop: AbortSignal,
+): Promise<Pick<Joined, 'block'> | Settled> {
+  const { target, subject } = item;
+  if (generation.count > mostBlocks)
+    throw new PermanentError(
+      417,
+      `${subject.baseUrl} ${subject.relPath} has ${generation.count} blocks, more than ${mostBlocks}: announce it in larger ones`,
+    );
+  const own = relativeTo(target);
+  const file = storage === 'inplace' ? own : assemblingPath(own, generation.key, namingOf(inflight));
+  const answer = await assemblies.begin(
+    {
+      path: target.path,
+      generation: generation.key,
+      number: parts.number,
+      count: generation.count,
+      blockSize: generation.blockSize,
+      size: generation.size,
+      sum: subject.change.kind === 'write' ? ledgerSum(subject.change.sum) : '',
+      instant: parsePubTime(subject.pubTime)?.instant ?? item.takenAt,
+      leftover: storage === 'inplace' ? '' : `${target.root}\n${file}`,
+      growing: generation.growing,
+    },
+    stop,
+  );
+  return gainOf(answer, file, item.repeated);
+}
+
+function gainOf(answer: BlockAnswer, file: string, repeated: boolean): Pick<Joined, 'block'> | Settled {
+  switch (answer.kind) {
+    case 'missing':
+      return { block: { file } };
+    case 'present':
+      return { block: { file, placed: answer } };
+    case 'finished':
+      // Its first record may never have been confirmed.
+      return repeated
+        ? done(201, 'Downloaded, redelivered')
+        : done(304, 'Not modified: the file of this block is here');
+    case 'superseded':
+      return superseded();
+  }
+}
