@@ -27,7 +27,7 @@ export async function stopOne(call: Call, named: string): Promise<number> {
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (result === 'silent') {
     terminal.note(
-      `${title}: has not stopped: its process, which it shares with others, does not answer; see sr sanity\n`,
+      `${title}: has not stopped: its process does not answer, and is shared with others or held by the system (a disk that does not answer?); see sr sanity\n`,
     );
     return 1;
   }

@@ -81,6 +81,8 @@ export function openLoners({ spawns, logger, gone }: LonersOptions): Loners {
       await kept.get(key)?.release();
       kept.delete(key);
       const result = await stopOwner(entry.state);
+      if (result === 'silent')
+        return { key, did: 'failed', reason: 'its process does not answer, and cannot be killed' };
       return { key, did: result === 'was not running' ? result : 'stopped', reason: '' };
     },
     look: async (entry) => {

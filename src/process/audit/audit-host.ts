@@ -91,6 +91,7 @@ const TOLD = 500;
  * when we are among those who are replaced. Answers what it said.
  */
 function sanity(host: Host, stop?: AbortSignal): Promise<string> {
+  if (stop?.aborted === true) return Promise.resolve('stopped before it began');
   const program = join(import.meta.dirname, '../../../bin/sr.js');
   const child = spawn(process.execPath, [program, 'sanity'], {
     cwd: host.cwd,

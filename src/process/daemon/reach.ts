@@ -13,6 +13,8 @@ import type { ConfigurationStatus, InstanceStatus } from './status.js';
 const EASY = 2000;
 /** Milliseconds from the request to the last process gone: the grace of the transfers and a second more. */
 const STOP_LIMIT = 5500;
+/** Milliseconds for which a killed process may be kept from ending: by a disk that does not answer, for one. */
+const KILL_LIMIT = 5000;
 const LOOK_EVERY = 20;
 
 /** What the process that runs in `state` says; undefined when there is none; `silent` when it does not answer. */
@@ -32,7 +34,7 @@ export type StopResult = 'was not running' | 'stopped' | 'killed' | 'silent';
 
 /**
  * Ends the process that runs in `state`, and with it its instances: politely, then by signal, in the end by force.
- * Instances whose supervisor is gone acknowledge nothing any more and end by themselves.
+ * `silent` is one that outlives even that, because the system does not let it end. Instances whose supervisor is gone acknowledge nothing any more and end by themselves.
  */
 export async function stopOwner(state: string): Promise<StopResult> {
   const owner = await findOwner(state);
@@ -53,8 +55,12 @@ export async function stopOwner(state: string): Promise<StopResult> {
     await sleep(LOOK_EVERY);
   }
   signal(owner.pid, 'SIGKILL');
-  while ((await findOwner(state))?.pid === owner.pid) await sleep(LOOK_EVERY);
-  return 'killed';
+  const deadline = Date.now() + KILL_LIMIT;
+  while (Date.now() < deadline) {
+    if ((await findOwner(state))?.pid !== owner.pid) return 'killed';
+    await sleep(LOOK_EVERY);
+  }
+  return 'silent';
 }
 
 /** One of several in a process: whatever becomes of it, the others go on, so nothing but asking will do. */
