@@ -338,6 +338,39 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
       expect(await place(store, grownOf(1, 21, { instant: 2999 }))).toMatchObject({ complete: true });
     });
 
+    it('begin anew when they grow after their end, when nobody installs what there was any more', async () => {
+      await placeAll(store, grownOf(0, 14));
+      const end = grownOf(1, 14, { growing: 'ended', instant: 1100 });
+      expect(await place(store, end)).toMatchObject({ complete: true });
+      // The target may have it now: nothing may be written to where the blocks were.
+      const more = (number: number) => grownOf(number, 25, { instant: 1200 });
+      const next = other.assemblies.begin(more(1));
+      expect(await isWaiting(next, other)).toBe(true);
+      await store.assemblies.finished(path, 'growth');
+      await leave(store, end);
+      expect(await next).toEqual({ kind: 'missing' });
+      expect(await other.assemblies.placed(path, 'growth', 1)).toMatchObject({ complete: false, placed: 1 });
+      await leave(other, more(1));
+      await placeAll(other, more(2), more(0));
+      const last = grownOf(2, 25, { growing: 'ended', instant: 1300 });
+      expect(await other.assemblies.begin(last)).toMatchObject({ kind: 'present', complete: true, size: 25 });
+    });
+
+    it('begin anew when they grow after their end, and who was to install them has died', async () => {
+      await placeAll(store, grownOf(0, 14));
+      const end = grownOf(1, 14, { growing: 'ended', instant: 1100 });
+      expect(await place(store, end)).toMatchObject({ complete: true });
+      await store.close();
+      const again = (number: number) => grownOf(number, 14, { instant: 1200 });
+      expect(await place(other, again(1))).toMatchObject({ complete: false, placed: 1 });
+      await leave(other, again(1));
+      // What is delivered again of the end belongs to what is given up.
+      expect(await third.assemblies.begin(end)).toEqual({ kind: 'superseded' });
+      await placeAll(other, again(0));
+      const last = grownOf(1, 14, { growing: 'ended', instant: 1300 });
+      expect(await other.assemblies.begin(last)).toMatchObject({ kind: 'present', complete: true });
+    });
+
     it('begin anew when they become shorter', async () => {
       await placeAll(store, grownOf(0, 14), grownOf(1, 14));
       expect(await place(store, grownOf(0, 8, { instant: 2000 }))).toMatchObject({

@@ -56,6 +56,10 @@ function isSame(claim: BlockClaim, known: BlockRecord): boolean {
 const isNewer = (claim: Pick<BlockClaim, 'instant' | 'sum'>, than: BlockRecord): boolean =>
   claim.instant > than.instant || (claim.instant === than.instant && claim.sum > than.sum);
 
+/** Whether a file grows of which the end was told. */
+const growsAgain = (head: Head, { growing, instant }: BlockClaim): boolean =>
+  head.state === 'open' && growing === 'on' && instant > head.said;
+
 /** Whether what is known of a path is newer than something of another generation, or of none. */
 export function isOvertaken(head: Head, instant: number, generation: string | undefined): boolean {
   if (head.generation === generation) return false;
@@ -85,6 +89,8 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     const { number, growing, size } = claim;
     // It is put together somewhere else now: what is there would be missing here.
     if (claim.leftover !== head.leftover) return 'renew';
+    // Its end was told, and somebody may be about to install it: who says that it grows again tells all of it again.
+    if (growsAgain(head, claim)) return 'renew';
     if (claim.instant < head.said) {
       if (size > head.size) return 'superseded';
       // The file has grown since, and its last block with it: that was announced again.
@@ -131,7 +137,8 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     if (head === undefined) return [];
     const fresh = { ...begun(claim), newest: Math.max(head.newest, clipped(claim.instant, now())) };
     const known = blockOf(path, head, claim.number);
-    const isOther = head.state === 'finished' || claim.size !== head.size || known === undefined;
+    const isOther =
+      head.state === 'finished' || claim.size !== head.size || known === undefined || growsAgain(head, claim);
     // Of a change it is not known where it began: only what that block was before is certainly older.
     const isChange = !isOther && known.instant < claim.instant;
     const floor = isOther ? head.said : isChange ? Math.max(head.floor, known.instant) : head.floor;
