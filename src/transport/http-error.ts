@@ -3,7 +3,7 @@ import { PermanentError, RetryableError, messageOf, systemCode } from '../errors
 import { HostFailure, isHostCode } from './host-failure.js';
 
 /** Without an operator nothing changes: not tried again within a pass, and not soon after. */
-const operatorPause = 5 * 60_000;
+export const operatorPause = 5 * 60_000;
 
 /** Longest pause a server may ask for. */
 const longestPause = 24 * 3_600_000;
@@ -13,11 +13,11 @@ const certificate = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|ALTN
 /** A URL as it may be shown: no user, no password, no query (which may carry a signature). */
 export const shown = (url: URL): string => `${url.origin}${url.pathname}`;
 
-/** The house's error for whatever the HTTP library threw. */
-export function httpError(thrown: unknown, url: URL): RetryableError | PermanentError {
+/** The house's error for whatever the HTTP library threw; `verb` says what was tried. */
+export function httpError(thrown: unknown, url: URL, verb = 'fetch'): RetryableError | PermanentError {
   if (thrown instanceof RetryableError || thrown instanceof PermanentError) return thrown;
   const code = systemCode(thrown);
-  const what = `cannot fetch ${shown(url)}`;
+  const what = `cannot ${verb} ${shown(url)}`;
   if (code === 'UND_ERR_INVALID_ARG')
     return new PermanentError(499, `${what}: ${messageOf(thrown)}`, { cause: thrown });
   if (code !== undefined && certificate.test(code)) {

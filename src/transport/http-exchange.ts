@@ -1,5 +1,6 @@
 import type { Dispatcher, Pool } from 'undici';
 import { systemCode } from '../errors.js';
+import type { Sending } from './http-sending.js';
 import { spend } from './spent-buffers.js';
 import type { Watch } from './watch.js';
 
@@ -25,17 +26,23 @@ export interface Exchange {
 
 /** What is asked for, besides the server. */
 export interface Request {
+  readonly method: string;
   readonly path: string;
   readonly headers: Record<string, string>;
+  readonly sending?: Sending | undefined;
 }
 
 /**
- * Sends a GET and waits for the headers of the answer, and for the body when it is small. Uses the library's own
+ * Sends a request and waits for the headers of the answer, and for the body when it is small. Uses the library's own
  * callbacks: a stream, a signal and a timer for each file cost more than a small file itself. Asks once more when
- * the connection is lost before anything has come: the server may close a kept one at the very moment we use it, and
- * that is no failure of the file. Throws what the library throws, and when cut.
+ * the connection is lost before anything has come or was taken of what is to be sent: the server may close a kept one
+ * at the very moment we use it, and that is no failure of the file. Throws what the library throws, and when cut.
  */
-export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): Promise<Exchange> {
+export function exchange(
+  pool: Pool,
+  { method, path, headers, sending }: Request,
+  guard: Watch,
+): Promise<Exchange> {
   let controller: Dispatcher.DispatchController | undefined;
   let chunks: Uint8Array[] = [];
   let unread = 0;
@@ -152,13 +159,17 @@ export function exchange(pool: Pool, { path, headers }: Request, guard: Watch): 
         wake();
       },
       onResponseError: (_, error) => {
-        if (answer === undefined && mayAskAgain && failure === undefined && isLostConnection(error)) {
+        const isUnheard = answer === undefined && failure === undefined && isLostConnection(error);
+        if (isUnheard && mayAskAgain && sending?.isFresh() !== false) {
           mayAskAgain = false;
           send();
         } else fail(error);
       },
     };
-    const send = (): void => void pool.dispatch({ path, method: 'GET', headers }, handler);
+    const send = (): void => {
+      const body = sending?.under(guard) ?? null;
+      pool.dispatch({ path, method, headers, body }, handler);
+    };
     send();
   });
 }

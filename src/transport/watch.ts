@@ -23,8 +23,8 @@ export interface Watch {
   readonly end: () => void;
 }
 
-/** `timeout` in milliseconds, 0 for none. `what` names the transfer in messages. */
-export function watch(stop: AbortSignal, timeout: number, what: () => string): Watch {
+/** `timeout` in milliseconds, 0 for none. `what` names the transfer in messages, and `doing` what is done with it. */
+export function watch(stop: AbortSignal, timeout: number, what: () => string, doing = 'fetching'): Watch {
   let reason: RetryableError | undefined;
   const listeners: ((reason: RetryableError) => void)[] = [];
   let reject: ((reason: RetryableError) => void) | undefined;
@@ -41,15 +41,15 @@ export function watch(stop: AbortSignal, timeout: number, what: () => string): W
     ticks: 0,
     bytes: 0,
     expire: () => {
-      cut(new HostFailure(`no byte for ${timeout / 1000} s while fetching ${what()}`));
+      cut(new HostFailure(`no byte for ${timeout / 1000} s while ${doing} ${what()}`));
     },
     crawl: (seconds) => {
       const { bytes } = guarded;
-      cut(new SlowServer(`no more than ${bytes} bytes in ${seconds} s while fetching ${what()}`));
+      cut(new SlowServer(`no more than ${bytes} bytes in ${seconds} s while ${doing} ${what()}`));
     },
   };
   const onStop = (): void => {
-    cut(new RetryableError(`stopped while fetching ${what()}`, { cause: stop.reason }));
+    cut(new RetryableError(`stopped while ${doing} ${what()}`, { cause: stop.reason }));
   };
   const expect = (): void => {
     if (reason === undefined) clock?.expect(guarded);

@@ -1,9 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findProgram, freePort, untilEnded, untilListening } from './private-server.js';
 
 /** A real web server on a free port of loopback, with its own configuration and directories. */
 export interface Nginx {
@@ -17,18 +16,6 @@ export interface Nginx {
   readonly stop: () => Promise<void>;
 }
 
-const program = ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/usr/bin/nginx'].find((path) =>
-  existsSync(path),
-);
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 export interface NginxOptions {
   /** Its files are made below it; the directory for temporary files unless given. */
   readonly directory?: string;
@@ -36,12 +23,27 @@ export interface NginxOptions {
   readonly listsRequests?: boolean;
   /** Bytes a second on each connection, at most; all there are unless given. */
   readonly rate?: number;
+  /** Takes files as well, by PUT and what belongs to it. */
+  readonly isWritable?: boolean;
+  /** Takes nothing but PUT, below directories that it makes itself: as a store of objects. */
+  readonly onlyPuts?: boolean;
+  /** With a certificate that nobody vouches for. */
+  readonly tls?: boolean;
 }
+
+const dav = `
+    client_max_body_size 0;
+    dav_methods PUT DELETE MKCOL COPY MOVE;`;
+
+const puts = `
+    client_max_body_size 0;
+    dav_methods PUT DELETE;
+    create_full_put_path on;`;
 
 const configuration = (
   prefix: string,
   port: number,
-  { listsRequests = true, rate = 0 }: NginxOptions,
+  { listsRequests = true, rate = 0, isWritable = false, onlyPuts = false, tls = false }: NginxOptions,
 ): string => `
 daemon off;
 master_process off;
@@ -55,7 +57,8 @@ http {
   uwsgi_temp_path ${prefix}/t4; scgi_temp_path ${prefix}/t5;
   gzip on; gzip_min_length 1; gzip_types *;
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${tls ? ' ssl' : ''};${isWritable ? dav : ''}${onlyPuts ? puts : ''}
+    ${tls ? `ssl_certificate ${prefix}/certificate.pem; ssl_certificate_key ${prefix}/key.pem;` : ''}
     root ${prefix}/root;
     keepalive_timeout 75s;
     limit_rate ${rate};
@@ -66,12 +69,13 @@ http {
 
 /** Starts nginx. Fails with the name of the package when it is not installed. */
 export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
-  const { directory = tmpdir() } = options;
-  if (program === undefined) throw new Error('nginx is not installed: apt-get install nginx-light');
+  const { directory = tmpdir(), tls = false } = options;
+  const program = findProgram('nginx', 'nginx-light');
   const prefix = await mkdtemp(join(directory, 'sarracenia-nginx-'));
   const root = join(prefix, 'root');
   await mkdir(root);
   const port = await freePort();
+  if (tls) certify(prefix);
   await writeFile(join(prefix, 'nginx.conf'), configuration(prefix, port, options));
   const child = spawn(
     program,
@@ -84,7 +88,7 @@ export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
   child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
   await untilListening(port, child, () => complaint);
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url: `http${tls ? 's' : ''}://127.0.0.1:${port}/`,
     root,
     pid: child.pid ?? -1,
     requests: async () =>
@@ -96,30 +100,24 @@ export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
           return { connection, bytes: Number(bytes), line: line.join(' ') };
         }),
     stop: async () => {
-      if (child.exitCode === null) {
-        const gone = new Promise((resolve) => child.once('exit', resolve));
-        child.kill('SIGTERM');
-        await gone;
-      }
+      await untilEnded(child);
       await rm(prefix, { recursive: true, force: true });
     },
   };
 }
 
-async function untilListening(port: number, child: ChildProcess, complaint: () => string): Promise<void> {
-  for (let left = 200; left > 0; left -= 1) {
-    if (child.exitCode !== null) throw new Error(`nginx ended with code ${child.exitCode}: ${complaint()}`);
-    const isThere = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1');
-      socket.once('connect', () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.once('error', () => resolve(false));
-    });
-    if (isThere) return;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  child.kill('SIGKILL');
-  throw new Error(`nginx does not listen on ${port}: ${complaint()}`);
+function certify(directory: string): void {
+  const request = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-days',
+    '2',
+  ];
+  const files = ['-keyout', join(directory, 'key.pem'), '-out', join(directory, 'certificate.pem')];
+  execFileSync('openssl', [...request, '-subj', '/CN=localhost', ...files], { stdio: 'ignore' });
 }

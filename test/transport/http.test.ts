@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
 import { silentLogger } from '../../src/logger.js';
-import { retrievalUrl } from '../../src/transport/http.js';
+import { retrievalUrl } from '../../src/transport/http-url.js';
 import { openTransports } from '../../src/transport/registry.js';
 import type {
   ByteRange,

@@ -1,0 +1,55 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer, connect, type AddressInfo } from 'node:net';
+
+/** A program of the system; fails with the name of the package when it is not installed. */
+export function findProgram(name: string, packageName: string): string {
+  const found = ['/usr/sbin', '/usr/local/sbin', '/usr/bin', '/usr/local/bin']
+    .map((directory) => `${directory}/${name}`)
+    .find((path) => existsSync(path));
+  if (found === undefined) throw new Error(`${name} is not installed: apt-get install ${packageName}`);
+  return found;
+}
+
+/** A port of loopback that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Resolves when a server takes connections; rejects with its last words when it has ended, or never does. */
+export async function untilListening(
+  port: number,
+  child: ChildProcess,
+  complaint: () => Promise<string> | string,
+): Promise<void> {
+  const name = child.spawnfile;
+  for (let left = 400; left > 0; left -= 1) {
+    if (child.exitCode !== null) {
+      throw new Error(`${name} ended with code ${child.exitCode}: ${await complaint()}`);
+    }
+    const isThere = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.once('error', () => resolve(false));
+    });
+    if (isThere) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  child.kill('SIGKILL');
+  throw new Error(`${name} does not listen on ${port}: ${await complaint()}`);
+}
+
+/** Tells a server to end, and waits until it has. */
+export async function untilEnded(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await gone;
+}
