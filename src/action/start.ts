@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
 import { entryFor } from '../group/entry.js';
 import { groupPlaces } from '../group/places.js';
-import { askKeeperToStart } from '../group/reach-keeper.js';
+import { askKeeperToStart } from '../group/keeper/reach-keeper.js';
 import type { Result } from '../group/words.js';
 import { makeDirectories } from '../config/directories.js';
 import { logFileOf } from '../process/log/daemon-log.js';

@@ -1,5 +1,5 @@
 import { groupPlaces } from '../group/places.js';
-import { askKeeperToStop } from '../group/reach-keeper.js';
+import { askKeeperToStop } from '../group/keeper/reach-keeper.js';
 import type { Result } from '../group/words.js';
 import { type StopResult, stopOwner } from '../process/daemon/reach.js';
 import { type Call, type Run, isRehearsal } from './action.js';

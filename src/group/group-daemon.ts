@@ -5,10 +5,10 @@ import type { Host } from '../process/places/host.js';
 import { openLogFile } from '../process/log/log-file.js';
 import { textLogger } from '../process/log/log.js';
 import { tellParent } from '../process/daemon/parent.js';
-import { keep } from './keeper.js';
-import { launchKeeper } from './launch-keeper.js';
+import { keep } from './keeper/keeper.js';
+import { launchKeeper } from './keeper/launch-keeper.js';
 import { groupPlaces } from './places.js';
-import { type SpawnOptions, carrierLog, keeperLog, spawnsOf } from './spawns.js';
+import { type SpawnOptions, carrierLog, keeperLog, spawnsOf } from './kept/spawns.js';
 import type { GroupCommission } from './words.js';
 
 const DAY = 86_400_000;
@@ -24,7 +24,7 @@ export async function runGroupDaemon(
   try {
     if (commission.role === 'keeper') return await beKeeper(commission, host, files);
     process.title = `sr carrier ${commission.number}`;
-    const { carry } = await import('./carrier.js');
+    const { carry } = await import('./carrier/carrier.js');
     const logger = loggerTo(carrierLog(commission.log, commission.number));
     const spawns = spawnsOf({ files, directory: commission.keeper, log: commission.log, revives: true });
     await carry({

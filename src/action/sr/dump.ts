@@ -1,5 +1,5 @@
 import { groupPlaces } from '../../group/places.js';
-import { askGroup } from '../../group/reach-keeper.js';
+import { askGroup } from '../../group/keeper/reach-keeper.js';
 import type { GroupStatus } from '../../group/words.js';
 import { everything, matching } from './chosen.js';
 import { look } from './look.js';

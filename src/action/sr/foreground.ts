@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { makeDirectories } from '../../config/directories.js';
 import { FatalError } from '../../errors.js';
-import { type Keeping, keep } from '../../group/keeper.js';
-import { openNotifier } from '../../group/notify.js';
+import { type Keeping, keep } from '../../group/keeper/keeper.js';
+import { openNotifier } from '../../group/keeper/notify.js';
 import { groupPlaces } from '../../group/places.js';
-import { spawnsOf } from '../../group/spawns.js';
+import { spawnsOf } from '../../group/kept/spawns.js';
 import { createLogger } from '../../process/log/log.js';
 import { baseDirectories } from '../../process/places/user-directories.js';
 import { ownerOf } from '../../process/daemon/reach.js';

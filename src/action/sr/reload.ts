@@ -1,5 +1,5 @@
 import { groupPlaces } from '../../group/places.js';
-import { askGroup, askKeeperToStop } from '../../group/reach-keeper.js';
+import { askGroup, askKeeperToStop } from '../../group/keeper/reach-keeper.js';
 import { askReload } from '../../process/daemon/reach.js';
 import { everything, matching, startable } from './chosen.js';
 import { type Usable, readAll } from './entries.js';

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endOwnerByForce } from '../../group/force.js';
-import { launchKeeper } from '../../group/launch-keeper.js';
+import { endOwnerByForce } from '../../group/kept/force.js';
+import { launchKeeper } from '../../group/keeper/launch-keeper.js';
 import { groupPlaces } from '../../group/places.js';
-import { askForSanity, askGroup } from '../../group/reach-keeper.js';
-import { spawnsOf } from '../../group/spawns.js';
+import { askForSanity, askGroup } from '../../group/keeper/reach-keeper.js';
+import { spawnsOf } from '../../group/kept/spawns.js';
 import type { GroupStatus } from '../../group/words.js';
 import { readWanted } from '../../group/wanted.js';
 import { ownerOf } from '../../process/daemon/reach.js';

@@ -1,9 +1,9 @@
 import { FatalError, messageOf } from '../../errors.js';
 import { startOrder } from '../../group/entry.js';
-import { launchKeeper } from '../../group/launch-keeper.js';
+import { launchKeeper } from '../../group/keeper/launch-keeper.js';
 import { groupPlaces } from '../../group/places.js';
-import { askGroup, askKeeperToStart } from '../../group/reach-keeper.js';
-import { spawnsOf } from '../../group/spawns.js';
+import { askGroup, askKeeperToStart } from '../../group/keeper/reach-keeper.js';
+import { spawnsOf } from '../../group/kept/spawns.js';
 import type { Result } from '../../group/words.js';
 import { makeDirectories } from '../../config/directories.js';
 import { baseDirectories } from '../../process/places/user-directories.js';

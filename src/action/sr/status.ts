@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { groupPlaces } from '../../group/places.js';
-import { askGroup } from '../../group/reach-keeper.js';
+import { askGroup } from '../../group/keeper/reach-keeper.js';
 import { untilSignal } from '../../process/daemon/signals.js';
 import type { SrCall, SrRun } from './sr-action.js';
 import { everything, matching, startable } from './chosen.js';

@@ -1,6 +1,6 @@
 import { stopOrder } from '../../group/entry.js';
 import { groupPlaces } from '../../group/places.js';
-import { askGroup, askKeeperToStop } from '../../group/reach-keeper.js';
+import { askGroup, askKeeperToStop } from '../../group/keeper/reach-keeper.js';
 import type { Result } from '../../group/words.js';
 import { locate } from '../../process/places/locate.js';
 import { ownerOf, stopOwner } from '../../process/daemon/reach.js';

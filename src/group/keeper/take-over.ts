@@ -1,7 +1,7 @@
-import { type Entry, keyOf } from './entry.js';
+import { type Entry, keyOf } from '../entry.js';
 import type { Group } from './start-stop.js';
-import { readWanted } from './wanted.js';
-import type { Logger } from '../logger.js';
+import { readWanted } from '../wanted.js';
+import type { Logger } from '../../logger.js';
 
 export interface TakeOverOptions {
   /** Path of the file of what is wanted. */

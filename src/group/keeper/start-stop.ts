@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FatalError, messageOf } from '../errors.js';
-import type { Logger } from '../logger.js';
-import { findOwner } from '../store/owner/owner-file.js';
-import { type Entry, keyOf, startOrder, stopOrder } from './entry.js';
+import { FatalError, messageOf } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { findOwner } from '../../store/owner/owner-file.js';
+import { type Entry, keyOf, startOrder, stopOrder } from '../entry.js';
 import { type Fleet, openFleet } from './fleet.js';
 import { type Loners, openLoners } from './loners.js';
-import type { Spawns } from './spawns.js';
+import type { Spawns } from '../kept/spawns.js';
 import { type Starting } from './starting.js';
-import { type Wanted, writeWanted } from './wanted.js';
-import type { Result } from './words.js';
+import { type Wanted, writeWanted } from '../wanted.js';
+import type { Result } from '../words.js';
 
 /*
  * How the keeper starts and stops configurations. One start comes after the other; a stop waits for none: it tells

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../errors.js';
-import type { Logger } from '../logger.js';
-import { reachOwner } from '../store/owner/ask.js';
-import type { Link } from '../store/owner/link.js';
-import { findOwner } from '../store/owner/owner-file.js';
-import { askOver } from './ask.js';
+import { messageOf } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { reachOwner } from '../../store/owner/ask.js';
+import type { Link } from '../../store/owner/link.js';
+import { findOwner } from '../../store/owner/owner-file.js';
+import { askOver } from '../kept/ask.js';
 
 /** The eye that a carrier keeps on its keeper. */
 export interface KeeperWatch {

@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { keepProcess } from '../../src/group/kept.js';
-import { silentLogger } from '../../src/logger.js';
-import { openDesk } from '../../src/store/owner/desk.js';
+import { keepProcess } from '../../../src/group/kept/kept.js';
+import { silentLogger } from '../../../src/logger.js';
+import { openDesk } from '../../../src/store/owner/desk.js';
 
 const started: ChildProcess[] = [];
 const directories: string[] = [];

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createPulse } from '../../src/group/pulse.js';
+import { createPulse } from '../../../src/group/kept/pulse.js';
 
 beforeEach(() => {
   vi.useFakeTimers();

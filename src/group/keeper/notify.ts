@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { messageOf } from '../errors.js';
-import type { Logger } from '../logger.js';
+import { messageOf } from '../../errors.js';
+import type { Logger } from '../../logger.js';
 
 /** What a service manager is told. */
 export interface Notifier {

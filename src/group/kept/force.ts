@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type OwnerInfo, findOwner, isAlive } from '../store/owner/owner-file.js';
+import { type OwnerInfo, findOwner, isAlive } from '../../store/owner/owner-file.js';
 
 /** Ends the very process that is meant, not another one that was given its id; resolves when it is gone. */
 export async function endByForce(info: OwnerInfo): Promise<void> {

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../errors.js';
-import type { Logger } from '../logger.js';
-import type { Host } from '../process/places/host.js';
-import { untilSignal } from '../process/daemon/signals.js';
-import { openDesk } from '../store/owner/desk.js';
-import type { Handlers } from '../store/owner/server.js';
-import { type Entry, keyOf } from './entry.js';
+import { messageOf } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import type { Host } from '../../process/places/host.js';
+import { untilSignal } from '../../process/daemon/signals.js';
+import { openDesk } from '../../store/owner/desk.js';
+import type { Handlers } from '../../store/owner/server.js';
+import { type Entry, keyOf } from '../entry.js';
 import { type Hosted, openHosted } from './hosted.js';
-import { watchKeeper } from './keeper-watch.js';
-import { carrierDirectory } from './places.js';
+import { watchKeeper } from '../keeper/keeper-watch.js';
+import { carrierDirectory } from '../places.js';
 import type {
   Carried,
   CarrierOverview,
@@ -16,7 +16,7 @@ import type {
   Result,
   StartRequest,
   StopRequest,
-} from './words.js';
+} from '../words.js';
 
 /*
  * A process that carries many configurations. The keeper tells it which, over its socket, and asks it how they are;

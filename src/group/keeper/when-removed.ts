@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { systemCode } from '../errors.js';
+import { systemCode } from '../../errors.js';
 
 /** Milliseconds between two looks, of which so many in a row must find nothing. */
 const LOOK_EVERY = 1000;

@@ -1,14 +1,14 @@
 import { readdir } from 'node:fs/promises';
-import type { Logger } from '../logger.js';
-import { findOwner } from '../store/owner/owner-file.js';
-import { assign, nextNumber } from './assign.js';
-import { type Entry, keyOf } from './entry.js';
-import { type Carrier, endIn, overviewOf, quit, runIn } from './carrier-process.js';
-import { keepProcess } from './kept.js';
-import { carrierDirectory } from './places.js';
-import { createSuspicion, halves } from './suspicion.js';
-import type { Carried, GroupCarrier, Result } from './words.js';
-import type { Spawns } from './spawns.js';
+import type { Logger } from '../../logger.js';
+import { findOwner } from '../../store/owner/owner-file.js';
+import { assign, nextNumber } from '../assign.js';
+import { type Entry, keyOf } from '../entry.js';
+import { type Carrier, endIn, overviewOf, quit, runIn } from '../kept/carrier-process.js';
+import { keepProcess } from '../kept/kept.js';
+import { carrierDirectory } from '../places.js';
+import { createSuspicion, halves } from '../kept/suspicion.js';
+import type { Carried, GroupCarrier, Result } from '../words.js';
+import type { Spawns } from '../kept/spawns.js';
 
 /** The processes that carry many configurations, and who is in which. */
 export interface Fleet {

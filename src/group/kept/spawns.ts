@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { launchProcess } from '../process/daemon/launch.js';
-import { type Entry, orderOf } from './entry.js';
-import type { GroupCommission } from './words.js';
+import { launchProcess } from '../../process/daemon/launch.js';
+import { type Entry, orderOf } from '../entry.js';
+import type { GroupCommission } from '../words.js';
 
 /** How the processes of a group are started. All of them outlive whoever starts them. */
 export interface Spawns {

@@ -1,5 +1,5 @@
-import { RetryableError } from '../errors.js';
-import type { Link } from '../store/owner/link.js';
+import { RetryableError } from '../../errors.js';
+import type { Link } from '../../store/owner/link.js';
 
 /** One question over a connection that stays open. Throws RetryableError when the answer does not come in time. */
 export async function askOver(link: Link, kind: string, body: unknown, limit: number): Promise<unknown> {

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../errors.js';
-import type { Logger } from '../logger.js';
-import { stopOwner } from '../process/daemon/reach.js';
-import type { ConfigurationStatus } from '../process/daemon/status.js';
-import { findOwner } from '../store/owner/owner-file.js';
-import { type Entry, keyOf } from './entry.js';
-import { type KeptProcess, keepProcess } from './kept.js';
-import type { Spawns } from './spawns.js';
-import type { KeptStatus, Result } from './words.js';
+import { messageOf } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { stopOwner } from '../../process/daemon/reach.js';
+import type { ConfigurationStatus } from '../../process/daemon/status.js';
+import { findOwner } from '../../store/owner/owner-file.js';
+import { type Entry, keyOf } from '../entry.js';
+import { type KeptProcess, keepProcess } from '../kept/kept.js';
+import type { Spawns } from '../kept/spawns.js';
+import type { KeptStatus, Result } from '../words.js';
 
 /** Configurations that have a supervisor, and instances, of their own. */
 export interface Loners {

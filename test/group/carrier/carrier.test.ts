@@ -2,13 +2,13 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { carry } from '../../src/group/carrier.js';
-import { type Entry, keyOf } from '../../src/group/entry.js';
-import { carrierDirectory } from '../../src/group/places.js';
-import type { CarrierOverview } from '../../src/group/words.js';
-import { silentLogger } from '../../src/logger.js';
-import type { Host } from '../../src/process/places/host.js';
-import { ask } from '../../src/store/owner/ask.js';
+import { carry } from '../../../src/group/carrier/carrier.js';
+import { type Entry, keyOf } from '../../../src/group/entry.js';
+import { carrierDirectory } from '../../../src/group/places.js';
+import type { CarrierOverview } from '../../../src/group/words.js';
+import { silentLogger } from '../../../src/logger.js';
+import type { Host } from '../../../src/process/places/host.js';
+import { ask } from '../../../src/store/owner/ask.js';
 
 let directory: string;
 

@@ -1,5 +1,5 @@
-import { type Entry, keyOf } from './entry.js';
-import type { Result } from './words.js';
+import { type Entry, keyOf } from '../entry.js';
+import type { Result } from '../words.js';
 
 /** A start that was asked for and is not over: who stops some of it meanwhile tells it, and it goes on without them. */
 export interface Starting {

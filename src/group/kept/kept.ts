@@ -1,15 +1,15 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FatalError, messageOf } from '../errors.js';
-import type { Logger } from '../logger.js';
-import { createBackoff } from '../process/daemon/backoff.js';
-import { openLink, type Link } from '../store/owner/link.js';
-import { type OwnerInfo, findOwner, isAlive, wasLeft } from '../store/owner/owner-file.js';
+import { FatalError, messageOf } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { createBackoff } from '../../process/daemon/backoff.js';
+import { openLink, type Link } from '../../store/owner/link.js';
+import { type OwnerInfo, findOwner, isAlive, wasLeft } from '../../store/owner/owner-file.js';
 import { askOver } from './ask.js';
 import { firstWord } from './first-word.js';
 import { endByForce } from './force.js';
 import { type Pulse, createPulse } from './pulse.js';
-import type { KeptStatus } from './words.js';
+import type { KeptStatus } from '../words.js';
 
 /*
  * One process that the keeper keeps running. It is known by the file that it leaves in its directory, with process id

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
-import { messageOf } from '../errors.js';
-import type { InstanceStatus } from '../process/daemon/status.js';
+import { messageOf } from '../../errors.js';
+import type { InstanceStatus } from '../../process/daemon/status.js';
 
 /* What a process that was just started says first over its channel: that it is ready, or why it is not. */
 

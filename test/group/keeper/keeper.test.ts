@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { keep } from '../../src/group/keeper.js';
-import { silentLogger } from '../../src/logger.js';
+import { keep } from '../../../src/group/keeper/keeper.js';
+import { silentLogger } from '../../../src/logger.js';
 
 const never = (): never => {
   throw new Error('nothing is to be started');

@@ -1,6 +1,6 @@
-import { RetryableError } from '../errors.js';
-import { ask } from '../store/owner/ask.js';
-import type { GroupStatus, Result, StartRequest, StopRequest } from './words.js';
+import { RetryableError } from '../../errors.js';
+import { ask } from '../../store/owner/ask.js';
+import type { GroupStatus, Result, StartRequest, StopRequest } from '../words.js';
 
 /* Speaking with the keeper. `status` of hundreds of configurations goes through here: it imports next to nothing. */
 

@@ -1,8 +1,8 @@
-import { RetryableError, messageOf } from '../errors.js';
-import { type Entry, keyOf } from './entry.js';
+import { RetryableError, messageOf } from '../../errors.js';
+import { type Entry, keyOf } from '../entry.js';
 import type { KeptProcess } from './kept.js';
 import type { Suspicion } from './suspicion.js';
-import type { CarrierOverview, Result } from './words.js';
+import type { CarrierOverview, Result } from '../words.js';
 
 /** A process that carries configurations, as the keeper sees it. */
 export interface Carrier {

@@ -1,5 +1,5 @@
-import { FatalError, messageOf } from '../errors.js';
-import type { Spawns } from './spawns.js';
+import { FatalError, messageOf } from '../../errors.js';
+import type { Spawns } from '../kept/spawns.js';
 
 /** Milliseconds until a keeper must answer: it has found what runs by then. */
 const LIMIT = 30_000;

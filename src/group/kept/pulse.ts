@@ -1,4 +1,4 @@
-import type { Link } from '../store/owner/link.js';
+import type { Link } from '../../store/owner/link.js';
 
 /** Signs of life of another process. */
 export interface Pulse {

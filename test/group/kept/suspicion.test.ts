@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createSuspicion, halves } from '../../src/group/suspicion.js';
+import { createSuspicion, halves } from '../../../src/group/kept/suspicion.js';
 
 const HOUR = 3_600_000;
 

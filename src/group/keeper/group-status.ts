@@ -1,8 +1,8 @@
-import type { ConfigurationStatus } from '../process/daemon/status.js';
-import { type Entry, keyOf } from './entry.js';
+import type { ConfigurationStatus } from '../../process/daemon/status.js';
+import { type Entry, keyOf } from '../entry.js';
 import type { Fleet, Seen } from './fleet.js';
 import type { Loners } from './loners.js';
-import type { Carried, GroupStatus, Kept, KeptStatus } from './words.js';
+import type { Carried, GroupStatus, Kept, KeptStatus } from '../words.js';
 
 export interface LookOptions {
   readonly wanted: readonly Entry[];

@@ -1,8 +1,8 @@
-import { FatalError, messageOf } from '../errors.js';
-import { untilSignal } from '../process/daemon/signals.js';
-import { becomeOwner } from '../store/owner/owner.js';
-import type { Handlers } from '../store/owner/server.js';
-import type { Entry } from './entry.js';
+import { FatalError, messageOf } from '../../errors.js';
+import { untilSignal } from '../../process/daemon/signals.js';
+import { becomeOwner } from '../../store/owner/owner.js';
+import type { Handlers } from '../../store/owner/server.js';
+import type { Entry } from '../entry.js';
 import { groupStatus } from './group-status.js';
 import {
   type Group,
@@ -18,8 +18,8 @@ import { newStarting } from './starting.js';
 import { takeOver } from './take-over.js';
 import { type Turns, takeTurns } from './turns.js';
 import { whenRemoved } from './when-removed.js';
-import { sweepWanted } from './wanted.js';
-import type { GroupStatus, Result, StartRequest, StopRequest } from './words.js';
+import { sweepWanted } from '../wanted.js';
+import type { GroupStatus, Result, StartRequest, StopRequest } from '../words.js';
 
 /*
  * What runs all configurations of a user. It opens no broker and reads no configuration: it knows which ones shall

@@ -1,22 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from '../config/config.js';
-import { FatalError, messageOf } from '../errors.js';
-import { type Balance, addBalances, emptyBalance } from '../flow/balance.js';
-import type { Logger } from '../logger.js';
-import { type Backoff, createBackoff } from '../process/daemon/backoff.js';
-import { USAGE } from '../process/daemon/children.js';
-import { loggerOf } from '../process/log/daemon-log.js';
-import { createFailures } from '../process/work/failures.js';
-import type { Host } from '../process/places/host.js';
-import { type Ready, reportWith } from '../process/work/instance-report.js';
-import type { LineSink } from '../process/log/log-file.js';
-import { mendStore, troubleOf } from '../process/daemon/mend.js';
-import { runComponent } from '../process/work/run.js';
-import type { InstanceReport, InstanceStatus } from '../process/daemon/status.js';
-import { keepingText } from '../process/work/summary.js';
-import { outfitOf, sayWarnings } from '../process/work/surroundings.js';
-import { createTally } from '../process/work/tally.js';
-import type { Owner } from '../store/owner/owner.js';
+import type { Config } from '../../config/config.js';
+import { FatalError, messageOf } from '../../errors.js';
+import { type Balance, addBalances, emptyBalance } from '../../flow/balance.js';
+import type { Logger } from '../../logger.js';
+import { type Backoff, createBackoff } from '../../process/daemon/backoff.js';
+import { USAGE } from '../../process/daemon/children.js';
+import { loggerOf } from '../../process/log/daemon-log.js';
+import { createFailures } from '../../process/work/failures.js';
+import type { Host } from '../../process/places/host.js';
+import { type Ready, reportWith } from '../../process/work/instance-report.js';
+import type { LineSink } from '../../process/log/log-file.js';
+import { mendStore, troubleOf } from '../../process/daemon/mend.js';
+import { runComponent } from '../../process/work/run.js';
+import type { InstanceReport, InstanceStatus } from '../../process/daemon/status.js';
+import { keepingText } from '../../process/work/summary.js';
+import { outfitOf, sayWarnings } from '../../process/work/surroundings.js';
+import { createTally } from '../../process/work/tally.js';
+import type { Owner } from '../../store/owner/owner.js';
 
 /** What is known of a configuration in this process from outside of its flow. */
 export interface Life {
