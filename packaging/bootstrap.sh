@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up what is missing, and only that: npm dependencies, the compiled programs, RabbitMQ.
-# With --tests also nginx, Apache, rsync, curl, strace and systemd-notify. Says what it does, and nothing when there is nothing to do.
+# With --tests also nginx, Apache, sshd, rsync, curl, strace and systemd-notify. Says what it does, and nothing when there is nothing to do.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -85,6 +85,7 @@ missing_packages() {
     # The program alone: the package of this name would bring a service along.
     has_program apache2 || printf ' apache2-bin'
     has_program systemd-notify || printf ' systemd'
+    has_program sshd || printf ' openssh-server'
   fi
 }
 
@@ -138,7 +139,11 @@ fi
 # Services that come with the packages; the port mapper comes with RabbitMQ when nothing else has brought it.
 services=
 for package in $packages; do
-  case $package in apache2-bin | curl | strace | systemd) ;; *) services="$services $package" ;; esac
+  case $package in
+  apache2-bin | curl | strace | systemd) ;;
+  openssh-server) services="$services ssh" ;;
+  *) services="$services $package" ;;
+  esac
   if [ "$package" = rabbitmq-server ] && ! has_program epmd; then services="$services epmd.socket epmd.service"; fi
 done
 

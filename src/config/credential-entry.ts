@@ -7,6 +7,8 @@ export interface SiteCredential {
   readonly password?: string | undefined;
   readonly bearerToken?: string | undefined;
   readonly sshKeyfile?: string | undefined;
+  /** Of the key file: the password of the URL. */
+  readonly sshPassphrase?: string | undefined;
   readonly passive?: boolean | undefined;
   readonly binary?: boolean | undefined;
   readonly tls?: boolean | undefined;
@@ -127,12 +129,12 @@ function credentialOf(login: Login, options: Options): SiteCredential {
   const { sshKeyfile, bearerToken, passive, binary, tls, protP, implicitTls } = options;
   const credential: SiteCredential = {
     ...(user === undefined ? {} : { user }),
-    ...(password === undefined || sshKeyfile !== undefined ? {} : { password }),
+    ...(password === undefined ? {} : sshKeyfile === undefined ? { password } : { sshPassphrase: password }),
     ...(bearerToken === undefined ? {} : { bearerToken }),
     ...(sshKeyfile === undefined ? {} : { sshKeyfile }),
     ...(login.scheme.startsWith('ftp') ? { passive, binary, tls, protP, implicitTls } : {}),
   };
-  return conceal(credential, ['password', 'bearerToken']);
+  return conceal(credential, ['password', 'sshPassphrase', 'bearerToken']);
 }
 
 /** Reads a line that is neither blank nor a comment. What is told of it never holds a secret. */

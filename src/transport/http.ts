@@ -1,11 +1,11 @@
 import type { Logger } from '../logger.js';
 import { bodyData, once } from './http-body.js';
 import { planBody, single, validatorOf, type BodyPlan } from './http-answer.js';
-import { systemAddresses } from './guarded-connect.js';
 import { authorization, follow, waste, type Setting } from './http-follow.js';
 import { openWriting } from './http-put.js';
 import { retrievalUrl } from './http-url.js';
 import { openOrigins, type Origins } from './origins.js';
+import { systemAddresses } from './public-lookup.js';
 import type { ByteRange, Download, Session, Site, TransferLimits, Transport } from './transport.js';
 
 /** Opens the transport for `http:` and `https:`. Connections are kept and shared by all sessions. */

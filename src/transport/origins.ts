@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import type { buildConnector, Pool } from 'undici';
 import { RetryableError } from '../errors.js';
-import { type Addresses, guardedConnector, notAllowed, notPublic } from './guarded-connect.js';
+import { guardedConnector, notPublic } from './guarded-connect.js';
+import { type Addresses, notAllowed } from './public-lookup.js';
 import type { TransferLimits } from './transport.js';
 import { webClient } from './web-client.js';
 

@@ -1,8 +1,9 @@
 import { PermanentError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { Breaker } from './breaker.js';
-import type { Addresses } from './guarded-connect.js';
+import type { Addresses } from './public-lookup.js';
 import { openPool } from './pool.js';
+import type { SshSurroundings } from './sftp/account.js';
 import { openRate, type Rate, type RateOptions } from './rate.js';
 import type { Credential, OpenFile, Session, TransferLimits, Transport, Transports } from './transport.js';
 
@@ -17,6 +18,8 @@ export interface TransportOptions {
   readonly breaker?: Breaker;
   /** Files of this machine are those that it opens, and are only read; without it all that we may open. */
   readonly openFile?: OpenFile | undefined;
+  /** What belongs to the user of this process, where it is not as the system says. */
+  readonly ssh?: Partial<SshSurroundings> | undefined;
   /** Replaced only by tests. */
   readonly addresses?: Addresses;
 }
@@ -37,6 +40,11 @@ const transports: readonly {
       const { openFiles, openFilesBy } = await import('./file.js');
       return openFile === undefined ? openFiles(limits) : openFilesBy(openFile, limits);
     },
+  },
+  {
+    schemes: ['sftp'],
+    load: async ({ limits, logger, addresses, ssh }) =>
+      (await import('./sftp/sftp.js')).openSftp({ limits, logger, addresses, around: ssh }),
   },
 ];
 

@@ -8,6 +8,8 @@ export interface Credential {
   readonly password?: string | undefined;
   readonly bearerToken?: string | undefined;
   readonly sshKeyfile?: string | undefined;
+  /** Of the key file. */
+  readonly sshPassphrase?: string | undefined;
   readonly passive?: boolean | undefined;
   readonly binary?: boolean | undefined;
   readonly tls?: boolean | undefined;

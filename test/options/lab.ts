@@ -21,7 +21,7 @@ import { textLogger } from '../../src/process/log/log.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
 import type { BreakerOptions } from '../../src/transport/breaker.js';
-import type { Addresses } from '../../src/transport/guarded-connect.js';
+import type { Addresses } from '../../src/transport/public-lookup.js';
 import type { Credential } from '../../src/transport/transport.js';
 
 export const names = ['subscribe', 'sarra', 'post', 'winnow', 'shovel', 'report'] as const;

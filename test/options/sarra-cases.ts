@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { systemAddresses } from '../../src/transport/guarded-connect.js';
+import { systemAddresses } from '../../src/transport/public-lookup.js';
 import { startOddServer } from '../servers/odd-http-server.js';
 import { type Lab, type Message, type Ran, headersOf, pubTime } from './lab.js';
 import { type Case, onOneItem } from './shared-cases.js';

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { fetchOptions } from '../../src/component/consuming.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
-import { systemAddresses } from '../../src/transport/guarded-connect.js';
+import { systemAddresses } from '../../src/transport/public-lookup.js';
 import { rightBody, startOddServer } from '../servers/odd-http-server.js';
 import { type Lab, type Message, type Ran, headersOf, md5, pubTime, untilLogged } from './lab.js';
 import { type Case, onOneItem, passed, traces, tracing } from './shared-cases.js';

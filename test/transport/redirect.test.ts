@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
 import { silentLogger } from '../../src/logger.js';
-import type { Addresses } from '../../src/transport/guarded-connect.js';
+import type { Addresses } from '../../src/transport/public-lookup.js';
 import { openTransports } from '../../src/transport/registry.js';
 import type { Credential, TransferLimits, Transports } from '../../src/transport/transport.js';
 import { rightBody, startOddServer, type OddServer } from '../servers/odd-http-server.js';

@@ -14,7 +14,7 @@ import { type Wanted, loadPlugins } from '../../plugin/load.js';
 import { loadNameScripts } from '../../plugin/name-script.js';
 import type { Store } from '../../store/store.js';
 import { openBreaker, type BreakerOptions } from '../../transport/breaker.js';
-import type { Addresses } from '../../transport/guarded-connect.js';
+import type { Addresses } from '../../transport/public-lookup.js';
 import type { HeldHost } from '../../transport/host-state.js';
 import type { Credential, Transports } from '../../transport/transport.js';
 import { openTransports } from '../../transport/registry.js';

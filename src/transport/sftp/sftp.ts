@@ -1,0 +1,264 @@
+import { homedir, userInfo } from 'node:os';
+import { PermanentError, messageOf } from '../../errors.js';
+import type { Logger } from '../../logger.js';
+import { HostFailure, SlowServer } from '../host-failure.js';
+import { type Addresses, systemAddresses } from '../public-lookup.js';
+import type { ByteRange, Download, Session, Site, TransferLimits, Transport, Upload } from '../transport.js';
+import { type Watch, watch } from '../watch.js';
+import { accountOf, authorityOf, type SshSurroundings } from './account.js';
+import type { Channel } from './channel.js';
+import { connect } from './connect.js';
+import { lookAt, makeDirectories, makeLink, removeName } from './directory.js';
+import { download } from './download.js';
+import { type Link, openLink } from './link.js';
+import { pathBelow, remotePath } from './remote-path.js';
+import { sftpError } from './sftp-error.js';
+import { moveOver, send } from './upload.js';
+
+/** Milliseconds in which what a failed transfer left must be gone. */
+const tidying = 15_000;
+
+/** Requests under way to one server, unless it can take fewer. */
+const usualRequests = 64;
+
+export interface SftpOptions {
+  readonly limits: TransferLimits;
+  readonly logger: Logger;
+  readonly addresses?: Addresses | undefined;
+  readonly around?: Partial<SshSurroundings> | undefined;
+}
+
+interface Shared {
+  readonly link: Link;
+  sessions: number;
+}
+
+/** Opens the transport for `sftp:`. All sessions of one account share one connection. */
+export function openSftp(options: SftpOptions): Transport {
+  const { limits, logger, addresses = systemAddresses } = options;
+  const around = (): SshSurroundings => ({
+    home: homedir(),
+    user: userInfo().username,
+    agent: process.env['SSH_AUTH_SOCK'],
+    hostKeys: 'strict',
+    requests: usualRequests,
+    ...options.around,
+  });
+  const links = new Map<string, Shared>();
+  const share = (site: Site): Shared => {
+    const key = keyOf(site);
+    const known = links.get(key);
+    if (known !== undefined) return known;
+    const link = openLink({
+      requests: around().requests,
+      connect: async (stop) =>
+        connect(accountOf(site, around()), {
+          timeout: limits.timeout,
+          logger,
+          addresses,
+          publicOnly: limits.publicOnly === true,
+          stop,
+        }),
+    });
+    const made = { link, sessions: 0 };
+    links.set(key, made);
+    return made;
+  };
+  return {
+    open: async (site) => {
+      const shared = share(site);
+      shared.sessions += 1;
+      const session = sessionOf({ site, link: shared.link, timeout: limits.timeout, logger });
+      return {
+        ...session,
+        close: async () => {
+          shared.sessions -= 1;
+          if (shared.sessions > 0) return;
+          links.delete(keyOf(site));
+          await shared.link.close();
+        },
+      };
+    },
+    close: async () => {
+      const all = [...links.values()];
+      links.clear();
+      await Promise.all(all.map(({ link }) => link.close()));
+    },
+  };
+}
+
+/** Who and where: sessions that agree in it share a connection. Throws PermanentError for what is no URL of a server. */
+function keyOf({ url, credential }: Site): string {
+  try {
+    const { host, port, user } = authorityOf(url);
+    return JSON.stringify([host, port, credential?.user ?? user, credential?.sshKeyfile]);
+  } catch (error) {
+    throw new PermanentError(417, 'the base URL is not a URL', { cause: error });
+  }
+}
+
+interface Setting {
+  readonly site: Site;
+  readonly link: Link;
+  readonly timeout: number;
+  readonly logger: Logger;
+}
+
+/** Something that is done on a channel; `shown` names the file in messages. */
+interface Work<T> {
+  readonly path: string;
+  readonly doing: string;
+  readonly stop: AbortSignal;
+  readonly run: (channel: Channel, guard: Watch, shown: string) => Promise<T>;
+}
+
+function sessionOf(setting: Setting): Omit<Session, 'close'> {
+  const { site, logger } = setting;
+  let isWarned = false;
+  const onAttributes = (error: unknown): void => {
+    if (isWarned) return;
+    isWarned = true;
+    logger.warning(
+      'the server does not set modes and times: files are sent without; preserve_mode off and preserve_time off ask for none',
+      {
+        site: serverOf(site.url),
+        error: messageOf(error),
+      },
+    );
+  };
+  const simply = (
+    doing: string,
+    path: string,
+    stop: AbortSignal,
+    run: (channel: Channel) => Promise<void>,
+  ): Promise<void> =>
+    perform(setting, { path, doing, stop, run: (channel, guard) => guard.wait(run(channel)) });
+  return {
+    get: (path, stop, range) => get(setting, path, stop, range),
+    put: (upload, stop) => put(setting, upload, stop, onAttributes),
+    makeDirectory: async (path, mode, stop) => {
+      const wanted = remotePath(path);
+      await simply('making the directory', wanted, stop, (channel) => makeDirectories(channel, wanted, mode));
+    },
+    rename: async (from, to, stop) => {
+      const old = remotePath(from);
+      const wanted = remotePath(to);
+      await simply('renaming', old, stop, (channel) => moveOver(channel, old, wanted));
+    },
+    remove: async (path, stop) => {
+      const wanted = remotePath(path);
+      await simply('removing', wanted, stop, (channel) => removeName(channel, wanted));
+    },
+    link: async (path, to, stop) => {
+      const wanted = remotePath(path);
+      await simply('making the link', wanted, stop, (channel) => makeLink(channel, wanted, to));
+    },
+    look: async (path, stop) => {
+      const wanted = remotePath(path);
+      return perform(setting, {
+        path: wanted,
+        doing: 'looking at',
+        stop,
+        run: (channel, guard) => guard.wait(lookAt(channel, wanted)),
+      });
+    },
+  };
+}
+
+const serverOf = (url: string): string => {
+  const { host, port } = authorityOf(url);
+  return `sftp://${host.includes(':') ? `[${host}]` : host}${port === undefined ? '' : `:${port}`}`;
+};
+
+/** Absolute paths begin with the slash after the server; those below the directory of the login with `~`. */
+const shownPath = (url: string, path: string): string =>
+  `${serverOf(url)}${path.startsWith('/') ? '' : '/~/'}${path}`;
+
+/** A server that is silent for too long is connected to anew: on this connection nothing will come any more. */
+function giveUpSilent(link: Link, channel: Channel, guard: Watch): void {
+  guard.onCut((reason) => {
+    if (reason instanceof HostFailure && !(reason instanceof SlowServer)) link.giveUp(channel, reason);
+  });
+}
+
+async function perform<T>({ site, link, timeout }: Setting, { path, doing, stop, run }: Work<T>): Promise<T> {
+  const shown = shownPath(site.url, path);
+  const guard = watch(stop, timeout, () => shown, doing);
+  try {
+    const channel = await link.channel(guard);
+    giveUpSilent(link, channel, guard);
+    const reason = guard.cut();
+    if (reason !== undefined) throw reason;
+    return await run(channel, guard, shown);
+  } catch (error) {
+    throw sftpError(error, `failed ${doing} ${shown}`);
+  } finally {
+    guard.end();
+  }
+}
+
+async function get(
+  { site, link, timeout }: Setting,
+  asked: string,
+  stop: AbortSignal,
+  range: ByteRange | undefined,
+): Promise<Download> {
+  const path = pathBelow(site.url, asked);
+  if (range?.length === 0) return { size: 0, modified: undefined, data: empty };
+  const shown = shownPath(site.url, path);
+  const guard = watch(stop, timeout, () => shown);
+  let channel: Channel;
+  try {
+    channel = await link.channel(guard);
+    giveUpSilent(link, channel, guard);
+  } catch (error) {
+    guard.end();
+    throw sftpError(error, `cannot fetch ${shown}`);
+  }
+  return download({ channel, path, shown, guard }, range);
+}
+
+const empty: AsyncIterable<Uint8Array> = {
+  async *[Symbol.asyncIterator]() {},
+};
+
+async function put(
+  setting: Setting,
+  upload: Upload,
+  stop: AbortSignal,
+  onAttributes: (error: unknown) => void,
+): Promise<void> {
+  const path = remotePath(upload.path);
+  const isPart = upload.offset !== undefined;
+  const inflight = isPart || upload.inflight === undefined ? undefined : remotePath(upload.inflight);
+  let standing: Channel | undefined;
+  try {
+    await perform(setting, {
+      path,
+      doing: 'sending',
+      stop,
+      run: (channel, guard, shown) => {
+        const onOpened = (): void => {
+          if (!isPart) standing = channel;
+        };
+        return send({ channel, path, inflight, upload, shown, guard, onAttributes, onOpened });
+      },
+    });
+  } catch (error) {
+    if (standing !== undefined) await tidy(standing, inflight ?? path);
+    throw error;
+  }
+}
+
+/** What stands of a file that failed is removed, also when we are told to stop; a lost connection leaves it. */
+async function tidy(channel: Channel, path: string): Promise<void> {
+  if (channel.lost() !== undefined) return;
+  const guard = watch(new AbortController().signal, tidying, () => path, 'removing');
+  try {
+    await guard.wait(channel.unlink(path));
+  } catch {
+    // The next try takes it over.
+  } finally {
+    guard.end();
+  }
+}
