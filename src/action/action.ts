@@ -9,7 +9,11 @@ import type { RetryWords } from './retry-words.js';
 /** What people see of a run while it goes on. */
 export interface Progress {
   readonly files: number;
+  /** Blocks of files that come in several. */
+  readonly blocks: number;
   readonly bytes: number;
+  /** The file of which a block was the last to come, while others are missing. */
+  readonly large: { readonly name: string; readonly placed: number; readonly count: number } | undefined;
   readonly failures: number;
   /** Messages left in the queue; undefined where there is none, or while it is not known. */
   readonly left: number | undefined;

@@ -135,6 +135,8 @@ async function run(call: Call, ready: readonly Ready[], isAlone: boolean): Promi
 const summed = (all: readonly Progress[]): Progress =>
   all.reduce((total, one) => ({
     files: total.files + one.files,
+    blocks: total.blocks + one.blocks,
+    large: one.large ?? total.large,
     bytes: total.bytes + one.bytes,
     failures: total.failures + one.failures,
     left: total.left === undefined ? one.left : total.left + (one.left ?? 0),

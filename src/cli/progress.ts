@@ -19,6 +19,16 @@ interface Sample {
   readonly bytes: number;
 }
 
+/** Characters of a name that are shown. */
+const LONGEST_NAME = 24;
+
+/** How far a file in blocks has come. Names come from strangers: control characters must not reach a terminal. */
+function largeText({ name, placed, count }: NonNullable<Progress['large']>): string {
+  const letters = [...name.replace(/\p{Cc}/gu, '?')];
+  const shown = letters.length > LONGEST_NAME ? [...letters.slice(0, LONGEST_NAME - 1), '…'] : letters;
+  return `${shown.join('')} ${Math.floor((100 * placed) / count)} % (${placed} of ${count} blocks)`;
+}
+
 /** One line: files, bytes, rates, what is left, failures. Times in milliseconds. */
 export function progressText(now: Progress, since: Sample, time: number): string {
   const seconds = Math.max((time - since.time) / 1000, 0.001);
@@ -27,6 +37,7 @@ export function progressText(now: Progress, since: Sample, time: number): string
   const parts = [
     `${now.files} files`,
     bytesText(now.bytes),
+    ...(now.large === undefined ? [] : [largeText(now.large)]),
     `${rate.toFixed(rate < 10 ? 1 : 0)} files/s`,
     `${bytesText(Math.round(speed))}/s`,
     ...(now.left === undefined ? [] : [`${now.left} left in the queue`]),

@@ -77,6 +77,7 @@ export const post: Component = {
           logger,
         }),
         remember(kit.store.seen, dedupes),
+        { name: 'tally', settle: kit.watcher.settle },
       )
       .to(dedupe(kit.store.seen, dedupes))
       .to(hook('on_post', kit.plugins))

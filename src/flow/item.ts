@@ -176,6 +176,8 @@ export interface Installed extends Fetched {
   readonly path: string;
   /** The whole file is there: not with each of its blocks, but with the one that makes it so. */
   readonly complete: boolean;
+  /** Of a file that is put together: how far it has come with this block. */
+  readonly gathered?: Gathered;
   /** Nothing is left to be done for the file that is put together, once this item has ended. */
   readonly endsAssembly?: boolean;
 }

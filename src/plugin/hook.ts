@@ -19,6 +19,8 @@ export interface Hookable {
   readonly path?: string;
   /** False for a block of a file that is not whole yet. */
   readonly complete?: boolean;
+  /** Of a file that is put together. */
+  readonly gathered?: { readonly size: number };
   readonly inflight?: { readonly path: string };
   readonly bytes?: number;
   readonly repeated?: boolean;
@@ -111,13 +113,23 @@ async function held(
   }
 }
 
+/** Bytes of what is asked about: of the file, also where a block of it was the last to come. */
+function sizeFor(
+  hookName: keyof Plugin,
+  { next: { change }, gathered, bytes }: Hookable,
+): number | undefined {
+  const isBlock = change.kind === 'write' && change.parts !== undefined && change.parts.method !== '1';
+  const isWhole = hookName === 'on_file' || (hookName === 'on_post' && !isBlock);
+  return isWhole ? (gathered?.size ?? bytes) : bytes;
+}
+
 function eventOf(hookName: keyof Plugin, item: Hookable): HookEvent {
   return Object.freeze({
     hook: hookName,
     announcement: item.subject ?? item.next,
     next: item.next,
     path: item.path ?? item.inflight?.path ?? item.target?.path,
-    size: item.bytes,
+    size: sizeFor(hookName, item),
     repeated: item.repeated ?? false,
   });
 }

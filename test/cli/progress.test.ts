@@ -8,13 +8,23 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const now = { files: 30, bytes: 3 * 1024 * 1024, failures: 2, left: 7 };
+const now = { files: 30, blocks: 0, large: undefined, bytes: 3 * 1024 * 1024, failures: 2, left: 7 };
 
 it('tells what was done, how fast, what is left and what failed', () => {
   expect(progressText(now, { time: 0, files: 10, bytes: 1024 * 1024 }, 2000)).toBe(
     '30 files  3.0 MiB  10 files/s  1.0 MiB/s  7 left in the queue  2 failures',
   );
   expect(progressText({ ...now, left: undefined }, { time: 0, files: 0, bytes: 0 }, 0)).not.toContain('left');
+});
+
+it('tells how far a file in blocks has come, whatever it is called', () => {
+  const text = (name: string): string =>
+    progressText({ ...now, large: { name, placed: 2, count: 3 } }, { time: 0, files: 0, bytes: 0 }, 1000);
+  expect(text('large')).toBe(
+    '30 files  3.0 MiB  large 66 % (2 of 3 blocks)  30 files/s  3.0 MiB/s  7 left in the queue  2 failures',
+  );
+  expect(text('\u001b[2Jbad')).toContain('  ?[2Jbad 66 %');
+  expect(text('n'.repeat(300))).toContain(`  ${'n'.repeat(23)}… 66 %`);
 });
 
 const screen = () => {

@@ -32,7 +32,7 @@ it('draws nothing where nobody is watching', () => {
   let looks = 0;
   open(false).progress(() => {
     looks += 1;
-    return { files: 0, bytes: 0, failures: 0, left: undefined };
+    return { files: 0, blocks: 0, large: undefined, bytes: 0, failures: 0, left: undefined };
   });
   expect(looks).toBe(0);
 });

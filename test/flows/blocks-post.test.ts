@@ -38,6 +38,7 @@ describe('sr_post of a file in blocks', () => {
     const path = await letters('f');
     const cut = await source.home.run('sr_post', source.posting('--blocksize', '13', path));
     expect([cut.code, cut.stderr]).toEqual([0, cut.stderr]);
+    expect(cut.stderr).toMatch(/^1 files \(2 blocks\), 26 B in /mu);
     const posts = await told();
     expect(posts.map(partsOf)).toEqual(['i,14,2,12,0', 'i,14,2,12,1']);
     expect(posts.map(({ headers }) => headers['sum'])).toEqual(

@@ -83,6 +83,8 @@ describe('blocks of a file', () => {
     for (const number of [3, 0, 2, 1]) await announce(number, { data });
     const ended = await station.once();
     expect(ended.code, ended.stderr).toBe(0);
+    // One file, and as large as it is, not as its last block.
+    expect(ended.stderr).toMatch(/^1 files \(4 blocks\), 293 KiB in /mu);
     expect((await at('d/large')).equals(data)).toBe(true);
     expect(await station.files()).toEqual(['d/large']);
     const found = await stat(join(station.tree, 'd/large'));
@@ -96,7 +98,7 @@ describe('blocks of a file', () => {
       'bytes=300000-300320',
     ]);
     expect(await noted(parts)).toHaveLength(4);
-    expect(await noted(files)).toHaveLength(1);
+    expect(await noted(files)).toEqual([expect.objectContaining({ size: data.length })]);
     await station.drained();
   });
 

@@ -11,7 +11,7 @@ export function endText(tally: Tally, balance: Balance, seconds: number, waiting
   const rate = seconds > 0 ? tally.files / seconds : 0;
   const speed = seconds > 0 ? tally.bytes / seconds : 0;
   const parts = [
-    `${tally.files} files, ${bytesText(tally.bytes)} in ${seconds.toFixed(1)} s`,
+    `${tally.files} files${tally.blocks > 0 ? ` (${tally.blocks} blocks)` : ''}, ${bytesText(tally.bytes)} in ${seconds.toFixed(1)} s`,
     `${rate >= 100 ? rate.toFixed(0) : rate.toFixed(1)} files/s, ${bytesText(speed)}/s`,
     `${balance.refused + balance.failed} failures`,
     `${describeBalance(balance)}${waitingText(waiting)}`,

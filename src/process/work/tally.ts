@@ -1,12 +1,17 @@
 import type { Kit } from '../../component/component.js';
+import { type LargeFile, type Seen, blockIn, createLargeFiles } from '../../flow/large-file.js';
 import { publishedAt } from '../../flow/published.js';
 
 /** What has been moved so far, for people who watch, and for status. */
 export interface Tally {
-  /** Files transferred, removed, linked or announced. */
+  /** Files transferred, removed, linked or announced: one that comes in blocks when it is whole. */
   readonly files: number;
-  /** Of the files that ended as done. */
+  /** Blocks of files that come in several. */
+  readonly blocks: number;
+  /** Of the files and blocks that ended as done. */
   readonly bytes: number;
+  /** The file of which a block has ended last, while others are to come. */
+  readonly large: LargeFile | undefined;
   /** Found to be here already. */
   readonly unchanged: number;
   /** Refused, or kept for a later try; an item that fails twice counts twice. */
@@ -26,14 +31,6 @@ export interface Counting {
 }
 
 type Outcome = Parameters<Kit['watcher']['settle']>[1];
-
-/** Bytes of an item, from whichever form it reached: received from a server, or found on disk. */
-function bytesOf(item: object): number {
-  if ('bytes' in item && typeof item.bytes === 'number') return item.bytes;
-  const stat: unknown = 'stat' in item ? item.stat : undefined;
-  if (typeof stat !== 'object' || stat === null || !('size' in stat)) return 0;
-  return typeof stat.size === 'number' ? stat.size : 0;
-}
 
 /** Length of the steps in which items are counted, in milliseconds, and how many of them make the rate. */
 const STEP = 5000;
@@ -66,29 +63,66 @@ function createPace(now: () => number): { readonly count: () => void; readonly r
 
 /** Milliseconds since 1970 come from `now`. */
 export function createTally(now: () => number): Counting {
-  let files = 0;
-  let bytes = 0;
-  let unchanged = 0;
-  let failures = 0;
+  const counts = { files: 0, blocks: 0, bytes: 0, unchanged: 0, failures: 0 };
+  const largeFiles = createLargeFiles();
   let lastDone: number | undefined;
   let lag: number | undefined;
   const pace = createPace(now);
+
+  const countBlock = (item: Seen, code: number): void => {
+    const { gathered, path = '', complete = false, endsAssembly = false, bytes = 0 } = item;
+    if (gathered === undefined && code === 304) {
+      counts.unchanged += 1;
+      return;
+    }
+    if (gathered !== undefined) {
+      largeFiles.gathered(path, gathered, complete || endsAssembly);
+      if (complete) counts.files += 1;
+      else if (endsAssembly) counts.unchanged += 1;
+    }
+    counts.blocks += 1;
+    counts.bytes += bytes;
+  };
+  const countWhole = (item: Seen, code: number, inBlocks: number): void => {
+    if (code === 304) counts.unchanged += 1;
+    else {
+      counts.files += 1;
+      counts.bytes += Math.max(0, (item.bytes ?? item.stat?.size ?? 0) - inBlocks);
+    }
+  };
+
+  /** Files are announced as a whole or in blocks; the file itself ends after its last part. */
+  const countPart = (item: Seen): void => {
+    const parts = blockIn(item);
+    if (parts === undefined) return;
+    const { bytes } = largeFiles.told(item.path ?? '', parts);
+    counts.blocks += 1;
+    counts.bytes += bytes;
+  };
+
+  const settle = (item: Seen, outcome: Outcome): void => {
+    const isDone = outcome.kind === 'done';
+    if (item.draft !== undefined && item.subject !== undefined) {
+      if (isDone) countPart(item);
+      return;
+    }
+    const inBlocks = item.draft === undefined ? 0 : largeFiles.ended(item.path ?? '');
+    if (outcome.kind === 'refused' || outcome.kind === 'failed') counts.failures += 1;
+    if (!isDone) return;
+    lastDone = now();
+    const published = publishedAt(item);
+    lag = published === undefined ? undefined : Math.max(0, lastDone - published);
+    pace.count();
+    if (blockIn(item) === undefined) countWhole(item, outcome.code, inBlocks);
+    else countBlock(item, outcome.code);
+  };
+
   return {
-    tally: () => ({ files, bytes, unchanged, failures, lastDone, lag, rate: pace.rate() }),
+    tally: () => ({ ...counts, large: largeFiles.current(), lastDone, lag, rate: pace.rate() }),
     watcher: {
       name: 'tally',
       settle: (item: object, outcome: Outcome) => {
-        if (outcome.kind === 'done') {
-          lastDone = now();
-          const published = publishedAt(item);
-          lag = published === undefined ? undefined : Math.max(0, lastDone - published);
-          pace.count();
-          if (outcome.code === 304) unchanged += 1;
-          else {
-            files += 1;
-            bytes += bytesOf(item);
-          }
-        } else if (outcome.kind === 'refused' || outcome.kind === 'failed') failures += 1;
+        settle(item, outcome);
         return undefined;
       },
     },

@@ -30,7 +30,8 @@ export function assembler(assemblies: Assemblies, transports: Transports, option
     const { assembly, block, target, result } = item;
     const gathered =
       block.placed ?? (await assemblies.placed(target.path, assembly.generation.key, assembly.parts.number));
-    if (!gathered.complete) return { path: target.path, complete: false, result };
+    const { path } = target;
+    if (!gathered.complete) return { path, gathered, complete: false, result };
     await mendSuspects(item, gathered, root, transports, options, stop);
     const end = await finish(item, gathered, root, options, stop);
     switch (end) {
@@ -42,20 +43,22 @@ export function assembler(assemblies: Assemblies, transports: Transports, option
         );
       case 'same':
         return {
-          path: target.path,
+          path,
+          gathered,
           complete: false,
           endsAssembly: true,
           result: { code: 304, text: 'Not modified' },
         };
       case 'there':
         return {
-          path: target.path,
+          path,
+          gathered,
           complete: true,
           endsAssembly: true,
           result: { code: 201, text: 'Downloaded, redelivered' },
         };
       case 'done':
-        return { path: target.path, complete: true, endsAssembly: true, result };
+        return { path, gathered, complete: true, endsAssembly: true, result };
     }
   };
 }

@@ -1,5 +1,6 @@
 import type { Placed } from '../../flow/item.js';
 import { type Stage, pass } from '../../flow/stage.js';
+import type { Parts } from '../../message/parts.js';
 import { retrievalUrl } from '../../message/retrieval-url.js';
 import type { WriteLine } from './print.js';
 
@@ -19,7 +20,7 @@ export function rehearse(write: WriteLine): Stage<Placed> {
 function sentence(change: Placed['subject']['change'], url: string, path: string): string {
   switch (change.kind) {
     case 'write':
-      return `would fetch ${url} to ${path}`;
+      return `would fetch ${blockText(change.parts)}${url} to ${path}`;
     case 'remove':
       return `would remove ${path}`;
     case 'link':
@@ -28,6 +29,10 @@ function sentence(change: Placed['subject']['change'], url: string, path: string
       return `would make directory ${path}`;
   }
 }
+
+/** Which block it is, counted from 1. */
+const blockText = (parts: Parts | undefined): string =>
+  parts === undefined || parts.method === '1' ? '' : `block ${parts.number + 1} of ${parts.count} of `;
 
 /** Names come from strangers: control characters must not reach a terminal. */
 const printable = (text: string): string => text.replace(/\p{Cc}/gu, '?');
