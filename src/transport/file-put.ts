@@ -192,11 +192,14 @@ function after(pieces: readonly Uint8Array[], written: number): Uint8Array[] {
 }
 
 async function dress(file: FileHandle, { mode, modified, isHidden }: Upload, guard: Watch): Promise<void> {
-  if (modified !== undefined) await guard.wait(file.utimes(modified, modified));
+  if (modified !== undefined) await guard.wait(file.utimes(seconds(modified), seconds(modified)));
   const wanted = mode ?? (isHidden === true ? 0o666 & ~process.umask() : undefined);
   // Last: from now on it may be read.
   if (wanted !== undefined) await guard.wait(file.chmod(wanted));
 }
+
+/** Seconds are cut to microseconds: half of one more keeps all digits of a millisecond. */
+const seconds = (time: Date): number => (time.getTime() + 0.0005) / 1000;
 
 async function flushDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY);
