@@ -449,7 +449,7 @@ it('has a name and a summary for every program', () => {
     'sarra',
     'winnow',
     'shovel',
-      'sender',
+    'sender',
     'report',
     '2xlog',
     'log2source',
