@@ -167,7 +167,7 @@ export async function openOwnedStore(
   });
   const bandwidth = openBandwidth(() => performance.now());
   const usage = openUsage(engine, now);
-  const keptFiles = openKeptFiles(engine, now, abandon);
+  const keptFiles = openKeptFiles({ engine, now, remove: abandon, logger });
   const expire = async (): Promise<void> => {
     await seen.expire();
     await newest.expire();
@@ -214,7 +214,7 @@ export async function openOwnedStore(
   };
 
   const close = async (): Promise<void> => {
-    await stopExpiring();
+    await Promise.all([stopExpiring(), keptFiles.close()]);
     const ends = [
       ...(await Promise.allSettled([...leaving].map((leaveOne) => leaveOne()))),
       ...(await Promise.allSettled([assemblies.close(), newest.close()])),

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
+import { openMemoryEngine } from '../../src/store/engine/memory-engine.js';
 import { createMemoryStore } from '../../src/store/memory-store.js';
+import { openOwnedStore } from '../../src/store/owned-store.js';
 
 const hour = 3_600_000;
 
@@ -48,5 +50,28 @@ it('goes on keeping what is fetched again while its older copy is removed', asyn
   now += hour + 1;
   await owned.expire();
   expect(removed).toEqual(['/root\na', '/root\na']);
+  await owned.close();
+});
+
+it('has files removed by itself as soon as their time is over, also those that were kept before it was opened', async () => {
+  const engine = openMemoryEngine();
+  const closing = { ...engine, close: async () => undefined };
+  const first = await openOwnedStore(closing);
+  await first.join('one').keptFiles.keep('/root\nbefore', Date.now() + 400.5);
+  await first.close();
+  const removed: string[] = [];
+  let resolve: () => void;
+  const all = new Promise<void>((resolved) => (resolve = resolved));
+  const abandoned = async (file: string): Promise<void> => {
+    removed.push(file);
+    if (removed.length === 3) resolve();
+  };
+  const owned = await openOwnedStore(engine, { abandoned });
+  const { keptFiles } = owned.join('two');
+  // Nobody looks again before the next one is due.
+  await keptFiles.keep('/root\nlater', Date.now() + 1200.25);
+  await keptFiles.keep('/root\nsoon', Date.now() + 800);
+  await all;
+  expect(removed).toEqual(['/root\nbefore', '/root\nsoon', '/root\nlater']);
   await owned.close();
 });
