@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sets up what is missing, and only that: npm dependencies, the compiled programs, RabbitMQ.
-# With --tests also nginx, Apache, sshd, rsync, curl, strace and systemd-notify. Says what it does, and nothing when there is nothing to do.
+# With --tests also nginx, Apache, ProFTPD, sshd, rsync, curl, strace and systemd-notify. Says what it does, and nothing when there is
+# nothing to do.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -84,6 +85,7 @@ missing_packages() {
     for program in nginx rsync curl strace; do has_program "$program" || printf ' %s' "$program"; done
     # The program alone: the package of this name would bring a service along.
     has_program apache2 || printf ' apache2-bin'
+    has_program proftpd || printf ' proftpd-core proftpd-mod-crypto'
     has_program systemd-notify || printf ' systemd'
     has_program sshd || printf ' openssh-server'
   fi
@@ -140,8 +142,9 @@ fi
 services=
 for package in $packages; do
   case $package in
-  apache2-bin | curl | strace | systemd) ;;
+  apache2-bin | curl | proftpd-mod-crypto | strace | systemd) ;;
   openssh-server) services="$services ssh" ;;
+  proftpd-core) services="$services proftpd" ;;
   *) services="$services $package" ;;
   esac
   if [ "$package" = rabbitmq-server ] && ! has_program epmd; then services="$services epmd.socket epmd.service"; fi

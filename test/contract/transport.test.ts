@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
 import { silentLogger } from '../../src/logger.js';
 import { openTransports } from '../../src/transport/registry.js';
-import type { Download, Transports } from '../../src/transport/transport.js';
+import type { Credential, Download, Transports } from '../../src/transport/transport.js';
+import { startFtpd, type FtpdOptions } from '../servers/ftpd.js';
 import { startNginx, type Nginx } from '../servers/nginx.js';
 
 /** What every transport is run against: a server with a directory that the test may fill. */
@@ -16,6 +17,7 @@ interface Setting {
   readonly root: string;
   /** What stands before a file's name in the path that is asked for. */
   readonly prefix: string;
+  readonly credential?: Credential;
   readonly stop: () => Promise<void>;
 }
 
@@ -30,6 +32,16 @@ const settings: Readonly<Record<string, () => Promise<Setting>>> = {
     const root = await mkdtemp(join(tmpdir(), 'sarracenia-file-'));
     return { baseUrl: 'file:', root, prefix: `${root}/`, stop: () => rm(root, { recursive: true }) };
   },
+  ftp: () => fromFtpd({}),
+  'ftp, active': () => fromFtpd({ credential: { passive: false } }),
+  'ftp with TLS': () => fromFtpd({ tls: 'explicit' }),
+  'ftp with TLS, active': () => fromFtpd({ tls: 'explicit', credential: { passive: false } }),
+  'ftp with TLS from the first byte': () => fromFtpd({ tls: 'implicit' }),
+};
+
+const fromFtpd = async (options: FtpdOptions): Promise<Setting> => {
+  const { url, root, credential, stop } = await startFtpd(options);
+  return { baseUrl: url, root, prefix: '', credential, stop };
 };
 
 const forever = new AbortController().signal;
@@ -47,8 +59,8 @@ describe.each(Object.keys(settings))('%s', (name) => {
   beforeAll(async () => {
     setting = (await settings[name]?.()) as Setting;
     transports = openTransports({
-      limits: { timeout: 2000, connections: 3, tlsRigour: 'normal' },
-      credentialOf: () => undefined,
+      limits: { timeout: 2000, connections: 3, tlsRigour: 'lax' },
+      credentialOf: () => setting.credential,
       logger: silentLogger,
     });
   });

@@ -1,13 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TransportOptions } from '../../src/transport/registry.js';
-import type { Credential } from '../../src/transport/transport.js';
+import type { Credential, TransferLimits } from '../../src/transport/transport.js';
+import { startFtpd, type FtpdOptions } from '../servers/ftpd.js';
 import { startSshd } from '../servers/sshd.js';
 
 /** What only some protocols can. */
 export type Ability =
-  'offset' | 'mode' | 'modified' | 'hidden' | 'makeDirectory' | 'rename' | 'remove' | 'link' | 'look';
+  | 'exclusive'
+  | 'offset'
+  | 'mode'
+  | 'modified'
+  | 'hidden'
+  | 'makeDirectory'
+  | 'rename'
+  | 'remove'
+  | 'link'
+  | 'look';
 
 /** A real server that files are sent to. */
 export interface UploadServer {
@@ -24,18 +31,23 @@ export interface UploadServer {
   readonly stop: () => Promise<void>;
 }
 
+/** Its certificate is nobody's. No links, no files of its own making, and of blocks only the next one. */
+const toFtpd = async (options: FtpdOptions): Promise<UploadServer> => {
+  const { url, root, credential, stop } = await startFtpd(options);
+  const limits: TransferLimits = { timeout: 20_000, connections: 4, tlsRigour: 'lax' };
+  return {
+    baseUrl: url,
+    root,
+    prefix: '',
+    credential,
+    options: { limits },
+    lacks: ['exclusive', 'link', 'offset'],
+    stop,
+  };
+};
+
 /** One row per transport and server. */
 export const uploadServers: Readonly<Record<string, () => Promise<UploadServer>>> = {
-  'a disk of this machine': async () => {
-    const root = await mkdtemp(join(tmpdir(), 'sarracenia-upload-'));
-    const stop = (): Promise<void> => rm(root, { recursive: true, force: true });
-    return { baseUrl: 'file:', root, prefix: `${root}/`, stop };
-  },
-  'a directory of a disk of this machine': async () => {
-    const root = await mkdtemp(join(tmpdir(), 'sarracenia upload '));
-    const stop = (): Promise<void> => rm(root, { recursive: true, force: true });
-    return { baseUrl: `file:${root.replaceAll(' ', '%20')}`, root, prefix: '', stop };
-  },
   'sftp to OpenSSH': async () => {
     const { url, root, home, stop } = await startSshd();
     return { baseUrl: url, root, prefix: `${root}/`, options: { ssh: { home } }, stop };
@@ -44,4 +56,8 @@ export const uploadServers: Readonly<Record<string, () => Promise<UploadServer>>
     const { url, root, home, stop } = await startSshd();
     return { baseUrl: url, root, prefix: `${root}/`, options: { ssh: { home, requests: 1 } }, stop };
   },
+  'ftp to ProFTPD': () => toFtpd({}),
+  'ftp to ProFTPD, active': () => toFtpd({ credential: { passive: false } }),
+  'ftp with TLS to ProFTPD': () => toFtpd({ tls: 'explicit' }),
+  'ftp with TLS from the first byte to ProFTPD': () => toFtpd({ tls: 'implicit' }),
 };

@@ -22,7 +22,7 @@ const options = {
 };
 
 describe('schemes', () => {
-  it.each(['ftp://h/', 'gopher://h/', 'constructor:', 'nothing', '', '://h', 'javascript:x'])(
+  it.each(['gopher://h/', 'constructor:', 'nothing', '', '://h', 'javascript:x'])(
     '%j: nobody serves it',
     async (url) => {
       const transports = openTransports(options);

@@ -40,11 +40,7 @@ export function outfitOf(
       ? queueNameFiles(directories, configured, credentials.broker(config.withPassword(broker)).user)
       : [],
     pluginDirectories: pluginDirectories(directories),
-    credentials: {
-      broker: credentials.broker,
-      site: credentials.account,
-      destination: (url) => credentials.site(url).url,
-    },
+    credentials: { broker: credentials.broker, site: credentials.account },
     now: Date.now,
     ...(config.component === 'audit' && {
       // Loaded by those who look after a pump: it brings libraries along.

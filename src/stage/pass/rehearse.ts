@@ -5,24 +5,22 @@ import { retrievalUrl } from '../../message/retrieval-url.js';
 import type { WriteLine } from './print.js';
 
 /** A dry run: says what would become of an announcement, and touches nothing. */
-export function rehearse(write: WriteLine, verb: 'fetch' | 'send' = 'fetch'): Stage<Placed> {
+export function rehearse(write: WriteLine): Stage<Placed> {
   return {
     name: 'rehearse',
     run: async ({ subject, target }) => {
       await write(
-        printable(
-          sentence(subject.change, retrievalUrl(subject.baseUrl, subject.relPath), target.path, verb),
-        ),
+        printable(sentence(subject.change, retrievalUrl(subject.baseUrl, subject.relPath), target.path)),
       );
       return pass;
     },
   };
 }
 
-function sentence(change: Placed['subject']['change'], url: string, path: string, verb: string): string {
+function sentence(change: Placed['subject']['change'], url: string, path: string): string {
   switch (change.kind) {
     case 'write':
-      return `would ${verb} ${blockText(change.parts)}${url} to ${path}`;
+      return `would fetch ${blockText(change.parts)}${url} to ${path}`;
     case 'remove':
       return `would remove ${path}`;
     case 'link':
