@@ -39,6 +39,14 @@ const table: Readonly<Record<string, readonly Example[]>> = {
     },
     { what: 'Collect for good', command: 'sr_sarra start from_alice && sr_sarra status' },
   ],
+  sr_sender: [
+    {
+      what: 'See what a configuration comes to, and what would be sent',
+      command: 'sr_sender show clinic && sr_sender --dry_run --once foreground clinic',
+    },
+    { what: 'Send for good', command: 'sr_sender start clinic && sr_sender status' },
+    { what: 'What could not be sent, and why', command: 'sr_sender retry clinic list' },
+  ],
   sr_winnow: [
     {
       what: 'See what would pass, for one round, without taking it from anybody',

@@ -6,6 +6,7 @@ import { logToSource } from './log-to-source.js';
 import { log } from './log.js';
 import { post } from './post.js';
 import { sarra } from './sarra.js';
+import { sender } from './sender.js';
 import { shovel } from './shovel.js';
 import { subscribe } from './subscribe.js';
 import { winnow } from './winnow.js';
@@ -17,6 +18,7 @@ export const components: readonly Component[] = [
   sarra,
   winnow,
   shovel,
+  sender,
   log,
   logCollect,
   logToSource,

@@ -63,6 +63,10 @@ export interface Kit {
   /** Asked for once. */
   readonly transports: (reach?: Reach) => Transports;
   readonly rootOf: (target: Target) => Root;
+  /** A directory whose files are only read. Throws RetryableError while it is not there. */
+  readonly treeAt: (directory: string) => Root;
+  /** The server to send to, without password. Throws FatalError where it cannot be used. */
+  readonly destination: () => string;
   /** What makes the queue wait. */
   readonly holds: Holds;
   readonly plugins: Plugins;

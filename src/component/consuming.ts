@@ -150,9 +150,10 @@ export function placeOptions(config: Config, kit: Kit): PlaceOptions {
   const { posting, transfer, placement, selection } = config;
   const received = topicPrefixOf(config);
   return {
-    home: process.cwd(),
+    // Relative directories of a server are below that of the login.
+    home: config.component === 'sender' ? '' : process.cwd(),
     // What one user has placed must lead no other to the files of a third.
-    confined: selection.sourceFromExchange,
+    confined: selection.sourceFromExchange && config.component !== 'sender',
     baseDir: transfer.baseDir,
     postBaseDir: posting.postBaseDir,
     selection: selectOptions(config),

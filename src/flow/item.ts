@@ -113,6 +113,24 @@ export interface Placed extends Selected {
   readonly next: Announcement;
 }
 
+/** A file of this machine that is to be sent. */
+export interface LocalFile {
+  /** Absolute; nothing is read outside of it. */
+  readonly directory: string;
+  readonly relPath: string;
+  /** Both together. */
+  readonly path: string;
+}
+
+/** The file that an announcement is about is one of this machine. */
+export interface Located extends Placed {
+  readonly local: LocalFile;
+  /** The old name of a renamed file is still here: it has got a second one. */
+  readonly isCopy?: boolean;
+  /** Where its data is, for those who look at it before it is sent; absent where there is none to be sent. */
+  readonly inflight?: Standing;
+}
+
 /** Its paths are ours until it is settled: nobody else changes them meanwhile. */
 export interface Entered extends Placed {
   readonly entered: readonly string[];

@@ -1,6 +1,7 @@
 import type { Logger } from '../logger.js';
 import { HostFailure, HostHeld, SlowServer } from './host-failure.js';
 import { type HeldHost, type HoldRules, type HostState, hostState } from './host-state.js';
+import { guardedWriting } from './guarded-writing.js';
 import type { Download, Session } from './transport.js';
 
 /*
@@ -19,7 +20,7 @@ export interface BreakerOptions extends Partial<HoldRules> {
 }
 
 export interface Breaker {
-  /** The session with a `get` that fails at once with HostHeld while its server is left alone. */
+  /** The session; what needs its server fails at once with HostHeld while that is left alone. */
   readonly guard: (session: Session, baseUrl: string) => Session;
   /** Servers that are left alone now. */
   readonly held: () => readonly HeldHost[];
@@ -30,6 +31,12 @@ const mostHosts = 1000;
 
 /** Milliseconds for which a server counts as known after an answer, and as wanted after a question. */
 const recent = 600_000;
+
+type Tell = <T>(
+  host: Host,
+  stop: AbortSignal,
+  work: (stop: AbortSignal, flows: () => void) => Promise<T>,
+) => Promise<T>;
 
 /** A question under way. */
 interface Call {
@@ -117,7 +124,7 @@ export function openBreaker(options: BreakerOptions): Breaker {
     const opened = host.state.failed(call.probe, error.message, error.notBefore, isOver);
     const held = host.state.held();
     if (!opened || held === undefined) return;
-    logger.warning(`${host.name} is left alone for now, what it has is fetched later: ${error.message}`, {
+    logger.warning(`${host.name} is left alone for now, its files wait: ${error.message}`, {
       nextProbe: new Date(held.nextProbe).toISOString(),
     });
   };
@@ -203,12 +210,22 @@ export function openBreaker(options: BreakerOptions): Breaker {
     else heard(host);
   };
 
-  const ask = async (host: Host, session: Session, ...args: Parameters<Session['get']>) => {
-    const [path, stop, range] = args;
+  /** Does one thing that needs the server, and learns from it how the server is. */
+  const guarded = async <T>(host: Host, stop: AbortSignal, work: (call: Call) => Promise<T>): Promise<T> => {
     host.lastAsked = now();
     if (isCrowded(host)) await firstWord(host, stop, grace, () => isCrowded(host));
     const call = enter(host, stop);
     try {
+      return await work(call);
+    } catch (error) {
+      judge(host, call, error, stop);
+      throw givenUp(call) ?? error;
+    } finally {
+      host.waiting.delete(call);
+    }
+  };
+  const ask = (host: Host, session: Session, ...[path, stop, range]: Parameters<Session['get']>) =>
+    guarded(host, stop, async (call) => {
       const download = await session.get(path, call.signal, range);
       spoke(host);
       // What was slow once may be so again, but not for ever.
@@ -234,19 +251,30 @@ export function openBreaker(options: BreakerOptions): Breaker {
           return givenUp(call) ?? error;
         },
       });
-    } catch (error) {
-      judge(host, call, error, stop);
-      throw givenUp(call) ?? error;
-    } finally {
-      host.waiting.delete(call);
-    }
-  };
+    });
+  /** What gives bytes to a server, or changes something there. */
+  const tell: Tell = (host, stop, work) =>
+    guarded(host, stop, async (call) => {
+      const flows = (): void => {
+        host.waiting.delete(call);
+        host.lastHeard = now();
+        call.settled();
+      };
+      const result = await work(call.signal, flows);
+      call.settled();
+      heard(host);
+      return result;
+    });
 
   return {
     guard: (session, baseUrl) => {
       const name = hostOf(baseUrl);
       if (name === undefined) return session;
-      return { ...session, get: (...args) => ask(find(name), session, ...args) };
+      return {
+        ...session,
+        ...guardedWriting(session, (stop, work) => tell(find(name), stop, work)),
+        get: (...args) => ask(find(name), session, ...args),
+      };
     },
     held: () =>
       [...hosts.values()].flatMap(({ name, state }) => {

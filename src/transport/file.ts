@@ -1,6 +1,8 @@
 import { constants } from 'node:fs';
-import { open, unlink, type FileHandle } from 'node:fs/promises';
-import { PermanentError, RetryableError, messageOf, systemCode } from '../errors.js';
+import { open, type FileHandle } from 'node:fs/promises';
+import { PermanentError, RetryableError } from '../errors.js';
+import { fileError } from './file-error.js';
+import { openWriting } from './file-put.js';
 import type { ByteRange, Download, OpenFile, Session, TransferLimits, Transport } from './transport.js';
 import { watch, type Watch } from './watch.js';
 
@@ -9,23 +11,14 @@ const readSize = 256 * 1024;
 
 /** Opens the transport for `file:`: files that this machine can open itself. */
 export function openFiles(limits: TransferLimits): Transport {
-  const session: Session = {
-    get: (path, stop, range) => get({ path: absolutePath(path), open: openRegular, limits }, stop, range),
-    localPath: absolutePath,
-    remove: async (path, stop) => {
-      const local = absolutePath(path);
-      const guard = watch(stop, limits.timeout, () => local);
-      try {
-        await guard.wait(unlink(local));
-      } catch (error) {
-        if (systemCode(error) !== 'ENOENT') throw fileError(error, 'remove', local);
-      } finally {
-        guard.end();
-      }
-    },
-    close: async () => undefined,
+  return {
+    open: async ({ url }) => ({
+      ...openWriting(url, limits),
+      get: (path, stop, range) => get({ path: absolutePath(path), open: openRegular, limits }, stop, range),
+      localPath: absolutePath,
+      close: async () => undefined,
+    }),
   };
-  return { open: async () => session };
 }
 
 /**
@@ -138,15 +131,4 @@ const readSome = async (file: FileHandle, into: Buffer, position: number, guard:
 /** A handle waits for its pending reads before it closes; nobody waits for that. */
 function closeLater(file: FileHandle | undefined): void {
   file?.close().catch(() => undefined);
-}
-
-function fileError(thrown: unknown, verb: string, path: string): RetryableError | PermanentError {
-  if (thrown instanceof RetryableError || thrown instanceof PermanentError) return thrown;
-  const code = systemCode(thrown);
-  const what = `cannot ${verb} ${path}`;
-  if (code === 'ENAMETOOLONG')
-    return new PermanentError(417, `${what}: the name is too long`, { cause: thrown });
-  if (code === 'ENOENT') return new RetryableError(`${what}: not there, or not there yet`, { cause: thrown });
-  if (code === 'EACCES') return new RetryableError(`${what}: check owner and permissions`, { cause: thrown });
-  return new RetryableError(`${what}: ${code ?? messageOf(thrown)}`, { cause: thrown });
 }

@@ -7,6 +7,8 @@ export interface PoolOptions {
   /** Milliseconds after which a session that nobody uses is closed. */
   readonly idle: number;
   readonly open: (baseUrl: string, stop: AbortSignal) => Promise<Session>;
+  /** Times that one session is given out, if that is limited; then another one is opened. */
+  readonly batch?: ((baseUrl: string) => number | undefined) | undefined;
 }
 
 /** Open sessions by base URL. */
@@ -21,6 +23,8 @@ interface Shared {
   /** The same, once it is here. */
   session: Session | undefined;
   users: number;
+  /** Times it may still be given out. */
+  left: number;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -48,9 +52,14 @@ export function openPool(options: PoolOptions): SessionPool {
   const join = (baseUrl: string, shared: Shared): Session | Promise<Session> => {
     clearTimeout(shared.timer);
     shared.users += 1;
+    shared.left -= 1;
+    // The next one who asks opens another.
+    if (shared.left <= 0 && sessions.get(baseUrl) === shared) sessions.delete(baseUrl);
     const leave = (): void => {
       shared.users -= 1;
-      if (shared.users > 0 || sessions.get(baseUrl) !== shared) return;
+      if (shared.users > 0) return;
+      if (shared.left <= 0) void drop(baseUrl, shared);
+      if (sessions.get(baseUrl) !== shared) return;
       // Moved to the end: the order of the map is the order in which sessions became idle.
       sessions.delete(baseUrl);
       sessions.set(baseUrl, shared);
@@ -75,7 +84,8 @@ export function openPool(options: PoolOptions): SessionPool {
     if (known === undefined) {
       makeRoom();
       const opened = options.open(baseUrl, stop);
-      const made: Shared = { opened, session: undefined, users: 0, timer: undefined };
+      const left = options.batch?.(baseUrl) ?? Infinity;
+      const made: Shared = { opened, session: undefined, users: 0, left, timer: undefined };
       sessions.set(baseUrl, made);
       return join(baseUrl, made);
     }

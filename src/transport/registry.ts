@@ -14,6 +14,8 @@ export interface TransportOptions {
   readonly logger: Logger;
   /** Bandwidth limit in KiB/s, and where this process asks for its share; absent for none. */
   readonly bandwidth?: (RateOptions & { readonly kbytesPerSecond: number }) | undefined;
+  /** Transfers over one login, where there are logins; without it as many as come. */
+  readonly batch?: number | undefined;
   /** Leaves dead servers alone; without it every file finds out for itself. */
   readonly breaker?: Breaker;
   /** Files of this machine are those that it opens, and are only read; without it all that we may open. */
@@ -53,6 +55,9 @@ const transports: readonly {
   },
 ];
 
+/** Schemes whose sessions are logins that somebody may want to be renewed. */
+const loginSchemes = new Set(['ftp', 'ftps', 'sftp']);
+
 /** A session that was idle for this long is closed. */
 const idle = 60_000;
 
@@ -76,6 +81,7 @@ export function openTransports(options: TransportOptions): Transports {
   };
   const pool = openPool({
     idle,
+    batch: (baseUrl) => (loginSchemes.has(schemeOf(baseUrl)) ? options.batch : undefined),
     open: async (baseUrl, stop) => {
       const transport = await transportFor(baseUrl);
       const session = await transport.open({ url: baseUrl, credential: options.credentialOf(baseUrl) }, stop);
@@ -95,6 +101,7 @@ export function openTransports(options: TransportOptions): Transports {
 
 const limited = (session: Session, rate: Rate): Session => ({
   ...session,
+  ...limitedPut(session, rate),
   get: async (path, stop, range) => {
     const { size, modified, validator, isAnew, data } = await session.get(path, stop, range);
     return {
@@ -106,6 +113,20 @@ const limited = (session: Session, rate: Rate): Session => ({
     };
   },
 });
+
+const limitedPut = ({ put }: Session, rate: Rate): Pick<Session, 'put'> =>
+  put === undefined
+    ? {}
+    : {
+        put: ({ whole, data, ...upload }, stop) => {
+          const bytes = whole === undefined ? data : inTurn(whole);
+          return put({ ...upload, data: rate.limit(bytes, stop) }, stop);
+        },
+      };
+
+async function* inTurn(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* pieces;
+}
 
 const schemeOf = (baseUrl: string): string =>
   /^[a-z][a-z0-9+.-]*(?=:)/iu.exec(baseUrl)?.[0].toLowerCase() ?? 'none';

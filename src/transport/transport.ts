@@ -101,6 +101,8 @@ export interface Session {
   readonly rename?: (from: string, to: string, stop: AbortSignal) => Promise<void>;
   /** A file or an empty directory; one that is not there is no error. */
   readonly remove?: (path: string, stop: AbortSignal) => Promise<void>;
+  /** Gives a file a length, e.g. one that was written over with less than it held. */
+  readonly truncate?: (path: string, size: number, stop: AbortSignal) => Promise<void>;
   /** Makes a symbolic link, in place of what stands there. */
   readonly link?: (path: string, to: string, stop: AbortSignal) => Promise<void>;
   /** Undefined when nothing is there. Links are not followed. */
@@ -133,6 +135,8 @@ export interface TransferLimits {
   /** Connections to one server at most. */
   readonly connections: number;
   readonly tlsRigour: 'lax' | 'normal' | 'strict';
+  /** What a session has written survives a power failure when it says so, where the protocol knows such. */
+  readonly flush?: boolean;
   /** A public server may redirect to an address that is not public. */
   readonly redirectPrivate?: boolean;
   /** Web servers must have public addresses, whoever names them. */

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { TransportOptions } from '../../src/transport/registry.js';
 import type { Credential, TransferLimits } from '../../src/transport/transport.js';
 import { startFtpd, type FtpdOptions } from '../servers/ftpd.js';
@@ -48,6 +51,16 @@ const toFtpd = async (options: FtpdOptions): Promise<UploadServer> => {
 
 /** One row per transport and server. */
 export const uploadServers: Readonly<Record<string, () => Promise<UploadServer>>> = {
+  'a disk of this machine': async () => {
+    const root = await mkdtemp(join(tmpdir(), 'sarracenia-upload-'));
+    const stop = (): Promise<void> => rm(root, { recursive: true, force: true });
+    return { baseUrl: 'file:', root, prefix: `${root}/`, stop };
+  },
+  'a directory of a disk of this machine': async () => {
+    const root = await mkdtemp(join(tmpdir(), 'sarracenia upload '));
+    const stop = (): Promise<void> => rm(root, { recursive: true, force: true });
+    return { baseUrl: `file:${root.replaceAll(' ', '%20')}`, root, prefix: '', stop };
+  },
   'sftp to OpenSSH': async () => {
     const { url, root, home, stop } = await startSshd();
     return { baseUrl: url, root, prefix: `${root}/`, options: { ssh: { home } }, stop };

@@ -19,7 +19,7 @@ import { typeProblems } from './type-check.js';
 
 const examples = join(packageDirectory, 'config-examples');
 const configurations: (readonly [component: ComponentName, name: string])[] = [];
-for (const component of ['subscribe', 'post', 'sarra', 'winnow', 'shovel', 'report'] as const) {
+for (const component of ['subscribe', 'post', 'sarra', 'sender', 'winnow', 'shovel', 'report'] as const) {
   for (const name of await readdir(join(examples, component))) configurations.push([component, name]);
 }
 /** A pump of which all configurations belong together, with what they take from the environment. */
@@ -65,7 +65,7 @@ const load = (hook: string, name: string) =>
 describe('configurations to copy', () => {
   it('exist for every program', () => {
     expect(new Set(configurations.map(([component]) => component))).toEqual(
-      new Set(['subscribe', 'post', 'sarra', 'winnow', 'shovel', 'report']),
+      new Set(['subscribe', 'post', 'sarra', 'sender', 'winnow', 'shovel', 'report']),
     );
     expect(configurations.length).toBeGreaterThanOrEqual(10);
   });

@@ -28,6 +28,13 @@ async function openBench(): Promise<Bench & { readonly remove: () => Promise<voi
       'post_base_url http://data.example.org/',
       'accept .*',
     ],
+    sender: [
+      `broker ${broker}`,
+      'destination file:',
+      'base_dir /',
+      `directory ${join(home.directory, 'target')}`,
+      'accept .*',
+    ],
     winnow: passing,
     shovel: passing,
     report: [`broker ${broker}`, 'report_dialect report'],
@@ -58,7 +65,7 @@ function casesFor(name: Name): readonly (readonly [string, ProgramCase])[] {
   for (const [option, work] of Object.entries(programCases[name]))
     if (
       process.env['SR_LONG'] !== undefined ||
-      !['sarra', 'winnow', 'shovel'].includes(name) ||
+      !['sarra', 'sender', 'winnow', 'shovel'].includes(name) ||
       enough.includes(option) ||
       programCases.subscribe[option] !== work
     )

@@ -5,12 +5,14 @@ import { postCases } from './post-cases.js';
 import { reportCases } from './report-cases.js';
 import { sarraCases } from './sarra-cases.js';
 import { collectCases, toClustersCases, toSourceCases } from './router-cases.js';
+import { senderCases } from './sender-cases.js';
 import { type Case, shared } from './shared-cases.js';
 import { subscribeCases } from './subscribe-cases.js';
 
 const own: Readonly<Record<Name, Readonly<Record<string, Case>>>> = {
   subscribe: subscribeCases,
   sarra: sarraCases,
+  sender: senderCases,
   post: postCases,
   winnow: passingCases,
   shovel: passingCases,

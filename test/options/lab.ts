@@ -24,11 +24,13 @@ import type { BreakerOptions } from '../../src/transport/breaker.js';
 import type { Addresses } from '../../src/transport/public-lookup.js';
 import type { Credential } from '../../src/transport/transport.js';
 
-export const names = ['subscribe', 'sarra', 'post', 'winnow', 'shovel', 'report'] as const;
+export const names = ['subscribe', 'sarra', 'sender', 'post', 'winnow', 'shovel', 'report'] as const;
 /** Those that route records: nobody writes much into their configurations. */
 export const routers = ['2xlog', 'log2source', 'log2clusters'] as const;
 type Router = (typeof routers)[number];
 export type Name = (typeof names)[number] | Router;
+/** It takes files to a directory. */
+const isMover = (name: Name): boolean => name === 'subscribe' || name === 'sarra' || name === 'sender';
 export const isRouter = (name: Name): name is Router => routers.some((one) => one === name);
 
 /** A message in the queue. */
@@ -114,6 +116,7 @@ const passing = [
 const brokerLine: Readonly<Record<Name, readonly string[]>> = {
   subscribe: ['broker amqp://ann@localhost:1/'],
   sarra: ['broker amqp://ann@localhost:1/'],
+  sender: ['broker amqp://ann@localhost:1/'],
   // Not the word of the broker, which is not there.
   report: ['broker amqp://ann@localhost:1/', 'report_dialect report'],
   post: ['post_broker amqp://ann@localhost:1/', 'post_base_url http://data.example.org/'],
@@ -130,8 +133,7 @@ const brokerLine: Readonly<Record<Name, readonly string[]>> = {
 };
 
 /** Lines that a configuration begins with. */
-export const usualLines = (name: Name): number =>
-  brokerLine[name].length + (name === 'subscribe' || name === 'sarra' ? 1 : 0);
+export const usualLines = (name: Name): number => brokerLine[name].length + (isMover(name) ? 1 : 0);
 
 export const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
 
@@ -172,6 +174,8 @@ export function openLab(): Lab {
   // So that what sr_sarra does can be compared with what a subscriber does.
   put(at('config/sarra.conf'), ['exchange xpublic', 'mirror off', `drop_dir ${directory}`].join('\n'));
 
+  put(at('config/sender.conf'), ['mirror off', 'destination file:', `base_dir ${source}`].join('\n'));
+
   const readOnly: Lab['readOnly'] = (name, lines) => {
     put(at(`config/${name}/c.conf`), lines.join('\n'));
     return readConfig({
@@ -187,7 +191,7 @@ export function openLab(): Lab {
 
   const read: Lab['read'] = (name, lines, general = []) => {
     put(at('config/default.conf'), general.join('\n'));
-    const usual = name === 'subscribe' || name === 'sarra' ? [`directory ${target}`] : [];
+    const usual = isMover(name) ? [`directory ${target}`] : [];
     return readOnly(name, [...brokerLine[name], ...usual, ...lines]);
   };
 
@@ -246,7 +250,11 @@ async function work(config: Config, given: Given, places: Places): Promise<Ran> 
       state: places.state,
       olderQueueNames: [],
       pluginDirectories: [places.plugins],
-      credentials: { broker: () => ({ ...broker, login: 'PLAIN' }), site: () => given.credential },
+      credentials: {
+        broker: () => ({ ...broker, login: 'PLAIN' }),
+        site: () => given.credential,
+        destination: (url) => url,
+      },
       now: Date.now,
       write: async (line) => void printed.push(line),
       colour: (_code, text) => text,

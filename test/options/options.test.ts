@@ -18,6 +18,7 @@ import { withoutEffect as saidWithoutEffect } from '../../src/component/refuse.j
 const refusedOnReading = (name: Name): readonly string[] => [
   'remote_config_url',
   ...(name === 'winnow' || name === 'sarra' ? ['save', 'discard'] : []),
+  ...(name === 'sender' ? ['discard', 'notify_only'] : []),
 ];
 
 describe.each([...names, ...routers])('%s', (name) => {
@@ -182,6 +183,7 @@ describe.each([...names, ...routers])('%s', (name) => {
           'exchange',
           'post_exchange',
           ...(name === 'sarra' ? ['mirror', 'drop_dir'] : []),
+          ...(name === 'sender' ? ['mirror', 'base_dir', 'destination'] : []),
           ...(routers.some((one) => one === name) ? ['cluster', 'to'] : []),
         ].includes(option);
         if (own) continue;

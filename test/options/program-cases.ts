@@ -24,6 +24,7 @@ export const programOf: Readonly<Record<Name, string>> = {
   post: 'sr_post',
   subscribe: 'sr_subscribe',
   sarra: 'sr_sarra',
+  sender: 'sr_sender',
   winnow: 'sr_winnow',
   shovel: 'sr_shovel',
   report: 'sr_report',
@@ -307,6 +308,7 @@ const supervised = Object.fromEntries(
 export const programCases: Readonly<Record<Name, Readonly<Record<string, ProgramCase>>>> = {
   subscribe: { ...daemon, declare_exchange: declareExchange },
   sarra: { ...daemon, declare_exchange: declareExchange },
+  sender: { ...daemon, declare_exchange: declareExchange },
   winnow: passing,
   shovel: passing,
   report: daemon,

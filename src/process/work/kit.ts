@@ -3,6 +3,7 @@ import type { QueueConsumer } from '../../broker/consumer.js';
 import type { QueuePlan } from '../../broker/queue-plan.js';
 import { openTopology } from '../../broker/topology.js';
 import type { Kit, Reach } from '../../component/component.js';
+import { writtenAt } from '../../component/refuse.js';
 import type { Config } from '../../config/config.js';
 import type { Origin } from '../../config/rules.js';
 import { placeOf } from '../../config/syntax.js';
@@ -47,6 +48,8 @@ export interface Surroundings {
     /** Throws FatalError when nothing is known of a broker. */
     readonly broker: (url: string) => BrokerAddress;
     readonly site: (url: string) => Credential | undefined;
+    /** The URL of a destination as it is used, without password. Throws FatalError where an account is needed and unknown. */
+    readonly destination: (url: string) => string;
   };
   readonly now: () => number;
   readonly write: (line: string) => Promise<void>;
@@ -123,6 +126,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
         connections: config.running.lanes,
         tlsRigour: config.queue.tlsRigour === 'medium' ? 'normal' : config.queue.tlsRigour,
         redirectPrivate: config.transfer.redirectPrivate,
+        flush: config.transfer.durability === 'power',
         publicOnly,
       },
       // What a stranger's address leads to is fetched without our name: he might have us read what only we may.
@@ -130,6 +134,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
         trusts?.(url) === false ? undefined : credentials.site(config.withPassword(url)),
       openFile,
       logger,
+      batch: writtenAt(config, 'batch') === undefined ? undefined : config.transfer.batch,
       bandwidth: bandwidthOf(config, around.store, holds),
       ...(breaker === undefined ? {} : { breaker }),
       ...(around.addresses === undefined ? {} : { addresses: around.addresses }),
@@ -179,6 +184,11 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
     store: { ...around.store, retries: door.retries(around.store.retries) },
     transports: (reach = {}) => transports.get(reach),
     rootOf: roots.of,
+    treeAt: roots.at,
+    destination: () => {
+      const { destination } = config.transfer;
+      return credentials.destination(config.withPassword(required(destination, 'destination')));
+    },
     holds,
     plugins: { ...plugins, holds },
     nameScript,

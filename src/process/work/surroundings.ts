@@ -40,7 +40,11 @@ export function outfitOf(
       ? queueNameFiles(directories, configured, credentials.broker(config.withPassword(broker)).user)
       : [],
     pluginDirectories: pluginDirectories(directories),
-    credentials: { broker: credentials.broker, site: credentials.account },
+    credentials: {
+      broker: credentials.broker,
+      site: credentials.account,
+      destination: (url) => credentials.site(url).url,
+    },
     now: Date.now,
     ...(config.component === 'audit' && {
       // Loaded by those who look after a pump: it brings libraries along.

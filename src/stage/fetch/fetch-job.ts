@@ -69,7 +69,17 @@ export const decline = async ({ data }: Download): Promise<void> => {
   await data[Symbol.asyncIterator]().return?.();
 };
 
-const urlOf = ({ item }: Job): string => `${item.subject.baseUrl} ${item.subject.relPath}`;
+/** What has to be known to judge what came. */
+export interface Judged {
+  readonly item: Pick<Compared, 'subject' | 'repeated' | 'exchange' | 'assembly'>;
+  readonly options: Pick<FetchOptions, 'onMismatch'>;
+  readonly sum: Sum | undefined;
+  readonly lastAttempt: number;
+  /** What was done with it; default `download`. */
+  readonly doing?: 'delivery';
+}
+
+const urlOf = ({ item }: Pick<Judged, 'item'>): string => `${item.subject.baseUrl} ${item.subject.relPath}`;
 
 export const lengthDiffers = (job: Job, found: number): RetryableError =>
   new RetryableError(
@@ -77,22 +87,22 @@ export const lengthDiffers = (job: Job, found: number): RetryableError =>
   );
 
 /** Compares the sum. What is accepted in spite of a difference carries code 203 and the sum of what came. */
-export function judge(job: Job, came: Came, number: number): Verdict {
-  const { sum } = job;
+export function judge(job: Judged, came: Came, number: number): Verdict {
+  const { sum, doing = 'download' } = job;
   const { value, how } = came;
   const repeated = job.item.repeated ? ', redelivered' : '';
   const result = { code: 201, text: `${how}${repeated}` };
   if (sum === undefined || value === undefined) return { sum, result };
   const algorithm = sum.algorithm === 'z' ? sum.value : sum.algorithm;
   const computed: Sum = { algorithm, value };
-  const transformed = { code: 203, text: 'Non-Authoritative Information: transformed during download' };
+  const transformed = { code: 203, text: `Non-Authoritative Information: transformed during ${doing}` };
   if (sum.algorithm === 'z') return { sum: computed, result: transformed };
   if (value === sum.value) return { sum, result };
   const { onMismatch } = job.options;
   // One block of another version would make a file that nobody ever had.
   const mayDiffer = job.item.assembly === undefined;
   if (onMismatch === 'accept' && mayDiffer && !isFromUser(job)) return { sum: computed, result: transformed };
-  const text = `download problem: ${urlOf(job)}: its sum is ${algorithm},${value} where ${sum.value} was announced`;
+  const text = `${doing} problem: ${urlOf(job)}: its sum is ${algorithm},${value} where ${sum.value} was announced`;
   if (onMismatch === 'reject' || isFromUser(job)) throw new PermanentError(499, text);
   if (number < job.lastAttempt) throw new RetryableError(text);
   // The server tells another time than the announcement: the file was written again after it was announced.
@@ -101,9 +111,9 @@ export function judge(job: Job, came: Came, number: number): Verdict {
 }
 
 /** Posts of users are not trusted: what does not match is never passed on. */
-const isFromUser = ({ item }: Job): boolean => item.exchange.startsWith('xs_');
+const isFromUser = ({ item }: Judged): boolean => item.exchange.startsWith('xs_');
 
-function isNewerThanAnnounced({ item }: Job, { modified }: Came): boolean {
+function isNewerThanAnnounced({ item }: Judged, { modified }: Came): boolean {
   const announced = parseFileTime(item.subject.headers.get('mtime') ?? '');
   // HTTP tells whole seconds.
   return modified !== undefined && announced !== undefined && modified.getTime() - announced >= 1000;

@@ -10,7 +10,12 @@ import { leftoverOf } from './leftover.js';
  * on the item's paths, makes them ours until the item is settled, and settles what is older than a state that
  * was already in hand as 304.
  */
-export function latest(paths: Paths, inflight: string | undefined): Stage<Placed, Pick<Entered, 'entered'>> {
+export function latest(
+  paths: Paths,
+  inflight: string | undefined,
+  /** What is written stands on another machine, and is not ours to clear away. */
+  isElsewhere = false,
+): Stage<Placed, Pick<Entered, 'entered'>> {
   return {
     name: 'latest',
     run: (item, stop) => {
@@ -27,7 +32,7 @@ export function latest(paths: Paths, inflight: string | undefined): Stage<Placed
       const instant = parsePubTime(item.subject.pubTime)?.instant ?? item.takenAt;
       // Blocks of one version are worked on together, and what they leave behind belongs to all of them.
       const party = item.assembly?.generation.key;
-      const leftover = party === undefined ? leftoverOf(item, inflight) : undefined;
+      const leftover = party === undefined && !isElsewhere ? leftoverOf(item, inflight) : undefined;
       return paths
         .enter(own, instant, leftover, stop, party)
         .then((entry) => (entry === 'superseded' ? superseded() : { entered: own }));

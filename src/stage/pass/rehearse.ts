@@ -5,22 +5,24 @@ import { retrievalUrl } from '../../message/retrieval-url.js';
 import type { WriteLine } from './print.js';
 
 /** A dry run: says what would become of an announcement, and touches nothing. */
-export function rehearse(write: WriteLine): Stage<Placed> {
+export function rehearse(write: WriteLine, verb: 'fetch' | 'send' = 'fetch'): Stage<Placed> {
   return {
     name: 'rehearse',
     run: async ({ subject, target }) => {
       await write(
-        printable(sentence(subject.change, retrievalUrl(subject.baseUrl, subject.relPath), target.path)),
+        printable(
+          sentence(subject.change, retrievalUrl(subject.baseUrl, subject.relPath), target.path, verb),
+        ),
       );
       return pass;
     },
   };
 }
 
-function sentence(change: Placed['subject']['change'], url: string, path: string): string {
+function sentence(change: Placed['subject']['change'], url: string, path: string, verb: string): string {
   switch (change.kind) {
     case 'write':
-      return `would fetch ${blockText(change.parts)}${url} to ${path}`;
+      return `would ${verb} ${blockText(change.parts)}${url} to ${path}`;
     case 'remove':
       return `would remove ${path}`;
     case 'link':

@@ -1,0 +1,73 @@
+import { posix } from 'node:path';
+import { PermanentError } from '../../errors.js';
+import type { Root } from '../../file/inside.js';
+import type { Installed, Located } from '../../flow/item.js';
+import { blockLength, wholeFile } from '../../message/parts.js';
+import type { Session } from '../../transport/transport.js';
+import { attributesOf } from '../fetch/attributes.js';
+import type { FetchOptions } from '../fetch/fetch-job.js';
+import { offer } from './local-data.js';
+import type { RemoteDirectories } from './remote-directories.js';
+import { namesOf } from './remote-names.js';
+
+export interface SendOptions extends Pick<
+  FetchOptions,
+  'attempts' | 'inflight' | 'onMismatch' | 'preserveMode' | 'preserveTime' | 'mode'
+> {
+  /** The server and the account, without password. */
+  readonly destination: string;
+}
+
+/** One attempt at a change on a server. */
+export interface Attempt {
+  readonly session: Session;
+  readonly directories: RemoteDirectories;
+  /** The local tree that the file is in. */
+  readonly root: Root;
+  /** From 1. */
+  readonly number: number;
+  readonly stop: AbortSignal;
+}
+
+type Sent = Pick<Installed, 'bytes' | 'sum' | 'result' | 'next'>;
+
+/** Sends a whole file; it has its final name when this resolves. What is in the way of it is forgotten, and made anew. */
+export async function send(item: Located, attempt: Attempt, options: SendOptions): Promise<Sent> {
+  const { change } = item.subject;
+  const { session, directories, root, number, stop } = attempt;
+  if (change.kind !== 'write' || session.put === undefined) throw cannot(options, 'take files');
+  const { sum, parts } = change;
+  const offered = await offer(
+    {
+      item,
+      root,
+      sum,
+      size: parts && blockLength(parts),
+      range: undefined,
+      lastAttempt: item.retry === undefined ? options.attempts : 1,
+      options,
+    },
+    number,
+  );
+  const names = namesOf(item.target.path, options.inflight);
+  const { mode, modified } = attributesOf(item.subject, options);
+  try {
+    const { size, data, whole } = offered;
+    for (const path of new Set([names.path, names.inflight ?? names.path]))
+      await directories.ensure(session, posix.dirname(path), stop);
+    await session.put({ ...names, mode, modified, size, data, whole }, stop);
+  } catch (thrown) {
+    directories.forget(posix.dirname(names.path));
+    throw thrown;
+  } finally {
+    await offered.close();
+  }
+  const verdict = offered.verdict();
+  const kept = parts?.method === 'p' ? parts : wholeFile(offered.size);
+  const next = { ...item.next, change: { kind: 'write', sum: verdict.sum, parts: kept } } as const;
+  return { ...verdict, bytes: offered.size, next };
+}
+
+/** What a server or its protocol cannot do will never work. */
+export const cannot = ({ destination }: Pick<SendOptions, 'destination'>, what: string): PermanentError =>
+  new PermanentError(499, `delivery problem: ${destination} cannot ${what}`);
