@@ -93,13 +93,13 @@ export const plants: readonly Plant[] = [
     file: 'src/stage/post/cut.ts',
     original: 'if (!isWhole || !isThere || !isUnchanged(stat, after)) return false;',
     planted: 'if (!isWhole || !isThere) return false;',
-    finders: [{ file: 'test/stage/blocks.test.ts', name: 'when it has another byte at its end' }],
+    finders: [{ file: 'test/stage/post/blocks.test.ts', name: 'when it has another byte at its end' }],
   },
   {
     bug: 'the end of a file that grew is told although it has changed before its end',
     file: 'src/stage/post/follow.ts',
     original: 'if (course.told.get(block.parts.number) === block.value) continue;',
     planted: 'if (block.isWhole) continue;',
-    finders: [{ file: 'test/stage/follow.test.ts', name: 'is compared with what was told' }],
+    finders: [{ file: 'test/stage/post/follow.test.ts', name: 'is compared with what was told' }],
   },
 ];
