@@ -46,8 +46,10 @@ export function openWriting(siteUrl: string, limits: TransferLimits): Writing {
     work: (local: string, guard: Watch) => Promise<T>,
   ): Promise<T> => {
     const local = at(path);
-    const guard = watch(stop, limits.timeout, () => local);
+    const guard = watch(stop, limits.timeout, () => local, 'sending');
     try {
+      const reason = guard.cut();
+      if (reason !== undefined) throw reason;
       return await work(local, guard);
     } catch (thrown) {
       throw fileError(thrown, verb, local);
@@ -98,7 +100,7 @@ async function putFile(job: Job, inflight: string | undefined): Promise<void> {
   const name = inflight ?? local;
   let file: FileHandle | undefined;
   try {
-    file = await guard.wait(openNew(name, inflight !== undefined, upload));
+    file = await opened(openNew(name, inflight !== undefined, upload), guard);
     await take(job, file, 0);
     await dress(file, upload, guard);
     if (isFlushed) await guard.wait(file.sync());
@@ -118,7 +120,7 @@ async function putFile(job: Job, inflight: string | undefined): Promise<void> {
 /** A name for data on its way belongs to us: what stands there is left of somebody who died. */
 async function openNew(name: string, isPrivate: boolean, { isHidden, mode }: Upload): Promise<FileHandle> {
   // Who may write it and nobody read it, until it is whole.
-  const permissions = isHidden === true ? 0o200 : (mode ?? 0o666);
+  const permissions = isHidden === true ? 0 : (mode ?? 0o666);
   if (!isPrivate && isHidden !== true) return open(name, O_WRONLY | O_CREAT | O_TRUNC, permissions);
   const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
   try {
@@ -132,13 +134,26 @@ async function openNew(name: string, isPrivate: boolean, { isHidden, mode }: Upl
 
 async function putRange(job: Job, offset: number): Promise<void> {
   const { upload, local, guard, isFlushed } = job;
-  const file = await guard.wait(open(local, O_WRONLY | O_CREAT | O_NOFOLLOW, upload.mode ?? 0o666));
+  const file = await opened(open(local, O_WRONLY | O_CREAT | O_NOFOLLOW, upload.mode ?? 0o666), guard);
   try {
     await take(job, file, offset);
     await dress(file, upload, guard);
     if (isFlushed) await guard.wait(file.sync());
   } finally {
     await file.close();
+  }
+}
+
+/** A file that opens after we gave up on it (a network disk that hangs) is closed again. */
+async function opened(opening: Promise<FileHandle>, guard: Watch): Promise<FileHandle> {
+  try {
+    return await guard.wait(opening);
+  } catch (thrown) {
+    opening.then(
+      (file) => file.close().catch(() => undefined),
+      () => undefined,
+    );
+    throw thrown;
   }
 }
 

@@ -66,9 +66,9 @@ const own: Readonly<Record<string, Case>> = {
     expect((await lab.run('sarra', ['cluster here', 'overwrite on'], { messages })).posts).toHaveLength(1);
   },
   kbytes_ps: async (lab) => {
-    // Files of this machine that users have dropped come no faster than others: four KiB take four seconds.
+    // Files of this machine that users have dropped come no faster than others. A stop gives three seconds to end: this takes sixteen.
     const lines = ['kbytes_ps 1', `drop_dir ${lab.source}`, 'overwrite on'];
-    const messages = [lab.announced('a/b', 'x'.repeat(4096))];
+    const messages = [lab.announced('a/b', 'x'.repeat(16_384))];
     const until = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 700));
     expect((await lab.run('sarra', lines, { messages, until })).tally.files).toBe(0);
     expect((await lab.run('sarra', lines.slice(1), { messages })).tally.files).toBe(1);

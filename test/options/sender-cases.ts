@@ -168,7 +168,7 @@ const own: Readonly<Record<string, Case>> = {
     expect(bodyOf(dropped.records[0])).toContain(' 499 ');
   },
   kbytes_ps: async (lab) => {
-    const messages = [lab.announced('a/b', 'x'.repeat(4096))];
+    const messages = [lab.announced('a/b', 'x'.repeat(16_384))];
     const until = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 700));
     expect((await lab.run('sender', ['kbytes_ps 1'], { messages, until })).tally.files).toBe(0);
     expect((await lab.run('sender', [], { messages })).tally.files).toBe(1);
