@@ -102,8 +102,14 @@ export function installed<I extends Placed>(
     .to(whenFull(kit.holds, fetch(transports, kit.rootOf, options)))
     .to(hook('on_part', kit.plugins))
     .to(stillOurs(kit.store.paths, kit.now))
-    .to(install(kit.rootOf, installOptions(config), assembler(kit.store.assemblies, transports, options)))
+    .to(
+      install(
+        kit.rootOf,
+        installOptions(config),
+        assembler(kit.store.assemblies, transports, { ...options, isTold: isTold(config) }),
+      ),
+    )
     .to(keepPart(kit.store.keptFiles, transfer.partsRetention * 1000, kit.now))
     .to(hook('on_file', kit.plugins))
-    .to(whole(kit.rootOf, isTold(config)));
+    .to(whole());
 }

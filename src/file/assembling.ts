@@ -61,11 +61,23 @@ export function assemblingPath(relTarget: string, generation: string, naming: In
 }
 
 /**
- * Opens a file for one of its blocks; makes it when it is not there. Throws PermanentError 417 when the path leaves the
+ * Opens a file for one of its blocks; undefined when it is not there. Throws PermanentError 417 when the path leaves the
  * root, RetryableError for the disk.
  */
-export function openBlockFile(root: Root, relPath: string, options: BlockFileOptions): BlockFile {
-  const opened = openForWriting(root, relPath, constants.O_CREAT, options);
+export function openBlockFile(root: Root, relPath: string, options: BlockFileOptions): BlockFile | undefined {
+  try {
+    return blockFile(root, relPath, openForWriting(root, relPath, 0, options), options);
+  } catch (thrown) {
+    if (thrown instanceof RetryableError && systemCode(thrown.cause) === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}
+
+/** The same, and makes it, with its directory, when it is not there. */
+export const makeBlockFile = (root: Root, relPath: string, options: BlockFileOptions): BlockFile =>
+  blockFile(root, relPath, openForWriting(root, relPath, constants.O_CREAT, options), options);
+
+function blockFile(root: Root, relPath: string, opened: number, options: BlockFileOptions): BlockFile {
   let descriptor: number | undefined = opened;
   let position = options.offset;
   let pending: Uint8Array[] = [];
@@ -113,7 +125,8 @@ function openShared(
   access = constants.O_RDWR,
 ): number {
   const { O_NOFOLLOW, O_NONBLOCK } = constants;
-  return inside(root, relPath, { what: 'write', create: { mode: directoryMode } }, ({ at }) => {
+  const create = (flags & constants.O_CREAT) === 0 ? undefined : { mode: directoryMode };
+  return inside(root, relPath, { what: 'write', ...(create && { create }) }, ({ at }) => {
     // Others write to it after us, whatever the file will allow in the end.
     const made = permissionBits(mode ?? 0o666) | 0o600;
     const descriptor = openSync(at, flags | access | O_NOFOLLOW | O_NONBLOCK, made);
@@ -203,19 +216,12 @@ export interface WholeOptions extends Attributes {
   /** Bytes of the whole file: what is behind them goes. */
   readonly size: number;
   readonly flush: boolean;
-  readonly directoryMode?: number | undefined;
 }
 
 /**
- * All blocks are in the file: gives it its size and attributes, and renames it over the target unless it is the target.
- * Throws RetryableError when it is shorter, or for the disk.
+ * All blocks are in the file: gives it its size and attributes. Throws RetryableError when it is shorter, or for the disk.
  */
-export async function finishAssembled(
-  root: Root,
-  relPath: string,
-  relTarget: string,
-  options: WholeOptions,
-): Promise<void> {
+export async function finishAssembled(root: Root, relPath: string, options: WholeOptions): Promise<void> {
   const descriptor = openFinishing(root, relPath, options);
   try {
     const { size } = fstatSync(descriptor);
@@ -230,20 +236,24 @@ export async function finishAssembled(
   } finally {
     closeSync(descriptor);
   }
-  if (relPath !== relTarget) await replace(root, relPath, relTarget, options);
 }
 
-async function replace(root: Root, relPath: string, relTarget: string, options: WholeOptions): Promise<void> {
+/** Renames what is finished over the target; the directory is not flushed. Throws RetryableError when that was not done. */
+export async function nameAssembled(
+  root: Root,
+  relPath: string,
+  relTarget: string,
+  directoryMode: number | undefined,
+): Promise<void> {
   const own = splitPath(relPath);
   const target = splitPath(relTarget);
   const from = root.enter(own.directories);
-  const to = root.enter(target.directories, { mode: options.directoryMode });
+  const to = root.enter(target.directories, { mode: directoryMode });
   try {
     const [source, final] = [from.at(own.name), to.at(target.name)];
     // Some file systems write the data out before they replace a file: we must not stand still for that.
     if (lstatSync(final, { throwIfNoEntry: false }) === undefined) renameSync(source, final);
     else await rename(source, final);
-    if (options.flush) await flushDirectory(root, to, target.directories);
   } catch (error) {
     throw diskError(error, `install ${root.absolute(relTarget)}`);
   } finally {

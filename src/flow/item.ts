@@ -146,6 +146,8 @@ export interface Gathered {
   readonly size: number;
   /** Blocks to be looked at again before. */
   readonly suspects: readonly { readonly number: number; readonly sum: string }[];
+  /** What the one before us noted, when it began to make the file of them and did not come to the end of it. */
+  readonly installing?: string | undefined;
 }
 
 /** A block in hand: nobody else brings it until the item is settled. */
@@ -154,6 +156,13 @@ export interface BlockInHand {
   readonly file: string;
   /** Of one that is in its place already. */
   readonly placed?: Gathered;
+  /**
+   * To be asked when that file is not there: answers whether it is to be made now. If not, it may be there at the next
+   * look: somebody else makes it.
+   */
+  readonly doubt: () => Promise<boolean>;
+  /** It is there now. */
+  readonly made: () => Promise<void>;
 }
 
 /** Blocks of a file take part in putting it together; everything else passes. */
@@ -198,6 +207,10 @@ export interface Installed extends Fetched {
   readonly gathered?: Gathered;
   /** Nothing is left to be done for the file that is put together, once this item has ended. */
   readonly endsAssembly?: boolean;
+  /** The file that blocks were put together to, where somebody hears of it. */
+  readonly whole?: { readonly size: number; readonly sum: Sum | undefined };
+  /** It has been taken away again since, most likely by its trigger: nobody is asked about what is not there. */
+  readonly isAway?: boolean;
 }
 
 /** A delivery record that came in. */

@@ -21,6 +21,8 @@ export interface Hookable {
   readonly complete?: boolean;
   /** Of a file that is put together. */
   readonly gathered?: { readonly size: number };
+  /** The file was here, and has gone again. */
+  readonly isAway?: boolean;
   readonly inflight?: { readonly path: string };
   readonly bytes?: number;
   readonly repeated?: boolean;
@@ -37,9 +39,9 @@ export type Follow = (next: Announcement, target: Target) => Announcement;
 type ItemHook = 'on_message' | 'on_part' | 'on_file' | 'on_post';
 
 /** Whether there is something to ask about: no data came with a removal or a link, and nothing came twice. */
-function isDue(name: ItemHook, { subject, next, inflight, complete }: Hookable): boolean {
+function isDue(name: ItemHook, { subject, next, inflight, complete, isAway }: Hookable): boolean {
   if (name === 'on_part') return inflight !== undefined;
-  if (name === 'on_file' && complete === false) return false;
+  if (name === 'on_file' && (complete === false || isAway === true)) return false;
   return name !== 'on_file' || (subject ?? next).change.kind === 'write';
 }
 

@@ -108,6 +108,9 @@ function guarded(
     assemblies: {
       begin: checked(assemblies.begin),
       placed: checked(assemblies.placed),
+      doubt: checked(assemblies.doubt),
+      made: checked(assemblies.made),
+      installing: checked(assemblies.installing),
       finished: checked(assemblies.finished),
       leave: checked(assemblies.leave),
     },
@@ -155,7 +158,13 @@ export async function openOwnedStore(
     newest,
     waitingPaths,
   });
-  const assemblies = await openAssemblies({ engine, now, abandon, ttl: retryTtl > 0 ? retryTtl : twoDays });
+  const assemblies = await openAssemblies({
+    engine,
+    now,
+    abandon,
+    ttl: retryTtl > 0 ? retryTtl : twoDays,
+    warn: logger.warning,
+  });
   const paths = await openPaths({
     engine,
     now,

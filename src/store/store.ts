@@ -106,10 +106,13 @@ export interface Progress {
   /** Bytes of the whole file; of a growing one, as announced last. */
   readonly size: number;
   /**
-   * Blocks that somebody had in hand who was taken for dead, and may have written late: to be hashed again before the file
-   * is installed, and fetched again by whoever installs it when they are not right. Only told with `complete`.
+   * Blocks that somebody had in hand who was taken for dead, and may have written late, or that went with the file that
+   * they were in: to be hashed again before the file is installed, and fetched again by whoever installs it when they are
+   * not right. Only told with `complete`.
    */
   readonly suspects: readonly Suspect[];
+  /** What was said by `installing`, when somebody began to install the file and did not come to the end of it. */
+  readonly installing?: string | undefined;
 }
 
 export interface Suspect {
@@ -118,12 +121,15 @@ export interface Suspect {
   readonly sum: string;
 }
 
-/** Answer to taking a block in hand; it is in hand, and must be left, unless it is finished or superseded. */
+/**
+ * Answer to taking a block in hand; it is in hand, and must be left, unless it is finished or superseded. `leftover` is
+ * that of the generation as it was begun: where its file is, whatever was said of it since.
+ */
 export type BlockAnswer =
   /** To be brought to its place, then `placed`. */
-  | { readonly kind: 'missing' }
+  | { readonly kind: 'missing'; readonly leftover: string }
   /** It is in its place; if that makes the file complete, it is for the caller to install it. */
-  | ({ readonly kind: 'present' } & Progress)
+  | ({ readonly kind: 'present'; readonly leftover: string } & Progress)
   /** The whole generation was installed, and all that follows from it was done. */
   | { readonly kind: 'finished' }
   /** A newer content of the block was announced: this one must not be used. */
@@ -139,6 +145,19 @@ export interface Assemblies {
   readonly begin: (block: BlockClaim, signal?: AbortSignal) => Promise<BlockAnswer>;
   /** The bytes of a block in hand are verified and in their place; flushed, where a loss of power is to be survived. */
   readonly placed: (path: string, generation: string, number: number) => Promise<Progress>;
+  /**
+   * There is no file into which a block in hand could be written. Answers true to one at a time: it makes the file, and
+   * says `made`; until then, false to the others, who look again. What was in the file that was there before is suspect
+   * then, and so is what may have been written into it: nobody can make a file anew without that being known.
+   */
+  readonly doubt: (path: string, generation: string, number: number) => Promise<boolean>;
+  readonly made: (path: string, generation: string, number: number) => Promise<void>;
+  /**
+   * The file is about to get its name, or what else ends the gathering of its blocks: if it is not there any more, and
+   * this was said, that has happened. `note` is told to whoever has to go on; undefined takes it back. Only who was told
+   * `complete` may say so.
+   */
+  readonly installing: (path: string, generation: string, note: string | undefined) => Promise<void>;
   /** All that follows from the whole file is done; only who was told `complete` may say so. */
   readonly finished: (path: string, generation: string) => Promise<void>;
   /** The block, and the completion if it was with it, is nobody's again. */

@@ -47,7 +47,7 @@ const grownOf = (number: number, size: number, change: Partial<BlockClaim> = {})
   });
 
 const place = async (store: Store, claim: BlockClaim) => {
-  expect(await store.assemblies.begin(claim)).toEqual({ kind: 'missing' });
+  expect(await store.assemblies.begin(claim)).toMatchObject({ kind: 'missing' });
   return store.assemblies.placed(path, claim.generation, claim.number);
 };
 const leave = async (store: Store, ...claims: readonly BlockClaim[]): Promise<void> => {
@@ -60,6 +60,7 @@ const placeAll = async (store: Store, ...claims: readonly BlockClaim[]): Promise
   }
 };
 
+const present = { kind: 'present', leftover: '/\n.a.tmp' };
 const whole = { complete: true, placed: 3, count: 3, size: 26, suspects: [] };
 const waitingForOther = { ...whole, complete: false };
 
@@ -87,7 +88,7 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     expect(await place(other, claimOf(0))).toEqual({ ...whole, complete: false, placed: 2 });
     await leave(other, claimOf(0));
     expect(await place(other, claimOf(1))).toEqual(whole);
-    expect(await store.assemblies.begin(claimOf(0))).toEqual({ kind: 'present', ...waitingForOther });
+    expect(await store.assemblies.begin(claimOf(0))).toEqual({ ...present, ...waitingForOther });
     await expect(store.assemblies.finished(path, 'one')).rejects.toThrow('not ours');
     await other.assemblies.finished(path, 'one');
     for (const number of [0, 1, 2]) await leave(store, claimOf(number));
@@ -109,11 +110,11 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     const next = other.assemblies.begin(claimOf(0));
     expect(await isWaiting(next, other)).toBe(true);
     expect(await isWaiting(same, store)).toBe(true);
-    expect(await other.assemblies.begin(claimOf(1))).toEqual({ kind: 'missing' });
+    expect(await other.assemblies.begin(claimOf(1))).toMatchObject({ kind: 'missing' });
     await expect(other.assemblies.placed(path, 'one', 0)).rejects.toThrow('not ours');
     await other.assemblies.leave(path, 'one', 0);
     await store.assemblies.leave(path, 'one', 0);
-    expect(await same).toEqual({ kind: 'missing' });
+    expect(await same).toMatchObject({ kind: 'missing' });
     await store.assemblies.placed(path, 'one', 0);
     expect(await isWaiting(next, other)).toBe(true);
     await store.assemblies.leave(path, 'one', 0);
@@ -126,11 +127,11 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     const again = other.assemblies.begin(claimOf(2));
     expect(await isWaiting(again, other)).toBe(true);
     await leave(store, claimOf(2));
-    expect(await again).toEqual({ kind: 'present', ...whole });
-    expect(await third.assemblies.begin(claimOf(0))).toEqual({ kind: 'present', ...waitingForOther });
+    expect(await again).toEqual({ ...present, ...whole });
+    expect(await third.assemblies.begin(claimOf(0))).toEqual({ ...present, ...waitingForOther });
     await leave(third, claimOf(0));
     await other.close();
-    expect(await third.assemblies.begin(claimOf(0))).toEqual({ kind: 'present', ...whole });
+    expect(await third.assemblies.begin(claimOf(0))).toEqual({ ...present, ...whole });
     await third.assemblies.finished(path, 'one');
     expect(await store.assemblies.begin(claimOf(2))).toEqual({ kind: 'finished' });
   });
@@ -141,7 +142,7 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     const next = store.assemblies.begin(claimOf(1));
     await isWaiting(next, store);
     await other.close();
-    expect(await next).toEqual({ kind: 'missing' });
+    expect(await next).toMatchObject({ kind: 'missing' });
     expect(await store.assemblies.placed(path, 'one', 1)).toMatchObject({ complete: false, suspects: [] });
     await leave(store, claimOf(1));
     const suspects = [{ number: 1, sum: 'd,1' }];
@@ -164,11 +165,11 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     expect(await isWaiting(behind, third)).toBe(true);
     await store.assemblies.placed(path, 'one', 1);
     await leave(store, claimOf(1));
-    expect(await next).toEqual({ kind: 'missing' });
+    expect(await next).toMatchObject({ kind: 'missing' });
     expect(await other.assemblies.placed(path, 'one', 0)).toMatchObject({ placed: 1 });
     await leave(other, changed);
     expect(await store.assemblies.begin(claimOf(0))).toEqual({ kind: 'superseded' });
-    expect(await behind).toEqual({ kind: 'missing' });
+    expect(await behind).toMatchObject({ kind: 'missing' });
     // It is written into the same file.
     expect(await subject.abandoned()).toEqual([]);
   });
@@ -183,7 +184,7 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     expect(await store.assemblies.begin({ ...again, instant: again.instant - 30_000 })).toEqual({
       kind: 'finished',
     });
-    expect(await store.assemblies.begin(again)).toEqual({ kind: 'missing' });
+    expect(await store.assemblies.begin(again)).toMatchObject({ kind: 'missing' });
     expect(await store.assemblies.placed(path, 'one', 2)).toMatchObject({ placed: 1 });
   });
 
@@ -195,7 +196,7 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     expect(await isWaiting(next, store)).toBe(true);
     expect(await subject.abandoned()).toEqual([]);
     await leave(other, claimOf(1));
-    expect(await next).toEqual({ kind: 'missing' });
+    expect(await next).toMatchObject({ kind: 'missing' });
     expect(await subject.abandoned()).toEqual(['/\n.a.tmp']);
     expect(await other.assemblies.begin(claimOf(2))).toEqual({ kind: 'superseded' });
   });
@@ -217,11 +218,88 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     expect(await place(store, claimOf(2))).toMatchObject({ placed: 1 });
   });
 
-  it('begin anew, and give up their file, when they are put together somewhere else', async () => {
+  it('go on gathering where they began to, whatever is said of that since', async () => {
     await placeAll(store, claimOf(0), claimOf(1));
-    const elsewhere = { leftover: '/\n.other' };
-    expect(await place(store, claimOf(2, elsewhere))).toMatchObject({ complete: false, placed: 1 });
-    expect(await subject.abandoned()).toEqual(['/\n.a.tmp']);
+    const elsewhere = claimOf(2, { leftover: '/\n.other' });
+    const there = { leftover: '/\n.a.tmp' };
+    expect(await store.assemblies.begin(elsewhere)).toEqual({ kind: 'missing', ...there });
+    expect(await store.assemblies.placed(path, 'one', 2)).toEqual(whole);
+    await leave(store, elsewhere);
+    expect(await store.assemblies.begin(elsewhere)).toMatchObject({ kind: 'present', ...there });
+    expect(await subject.abandoned()).toEqual([]);
+  });
+
+  it.each([
+    ['the target', ''],
+    ['another tree', '/elsewhere\n.a.tmp'],
+  ])(
+    'are all looked for again, and their file is given up, when they are to gather in %s',
+    async (_, leftover) => {
+      await placeAll(store, claimOf(0), claimOf(1));
+      const moved = claimOf(2, { leftover });
+      expect(await store.assemblies.begin(moved)).toEqual({ kind: 'missing', leftover });
+      expect(await subject.abandoned()).toEqual(['/\n.a.tmp']);
+      expect(await store.assemblies.placed(path, 'one', 2)).toEqual({
+        ...whole,
+        suspects: [0, 1].map((number) => ({ number, sum: `d,${number}` })),
+      });
+    },
+  );
+
+  it('are written to a file that one of them makes, while the others wait', async () => {
+    for (const [n, one] of [store, other, third].entries()) await one.assemblies.begin(claimOf(n));
+    expect(await store.assemblies.doubt(path, 'one', 0)).toBe(true);
+    expect(await other.assemblies.doubt(path, 'one', 1)).toBe(false);
+    await expect(other.assemblies.made(path, 'one', 0)).rejects.toThrow('not ours');
+    await other.assemblies.made(path, 'one', 1);
+    expect(await other.assemblies.doubt(path, 'one', 1)).toBe(false);
+    await store.assemblies.made(path, 'one', 0);
+    // It has looked before that was there.
+    expect(await other.assemblies.doubt(path, 'one', 1)).toBe(false);
+    for (const [n, one] of [store, other, third].entries()) await one.assemblies.placed(path, 'one', n);
+    // Of a new file nothing can have been lost.
+    expect(await third.assemblies.placed(path, 'one', 2)).toEqual(whole);
+  });
+
+  it('are suspect when the file is gone in which they were, or to which they are being written', async () => {
+    await placeAll(store, claimOf(0));
+    await store.assemblies.begin(claimOf(1));
+    await other.assemblies.begin(claimOf(2));
+    expect(await other.assemblies.doubt(path, 'one', 2)).toBe(true);
+    await other.assemblies.made(path, 'one', 2);
+    await store.assemblies.placed(path, 'one', 1);
+    await leave(store, claimOf(1));
+    const suspects = [0, 1].map((number) => ({ number, sum: `d,${number}` }));
+    expect(await other.assemblies.placed(path, 'one', 2)).toEqual({ ...whole, suspects });
+    // Whoever makes the file of them may find it gone as well, and what it has brought itself with it.
+    expect(await other.assemblies.doubt(path, 'one', 2)).toBe(true);
+    await other.assemblies.made(path, 'one', 2);
+    suspects.push({ number: 2, sum: 'd,2' });
+    expect(await other.assemblies.placed(path, 'one', 2)).toEqual({ ...whole, suspects });
+  });
+
+  it('let the next one make the file when who was to make it has died', async () => {
+    await placeAll(third, claimOf(0));
+    await store.assemblies.begin(claimOf(1));
+    await other.assemblies.begin(claimOf(2));
+    expect(await store.assemblies.doubt(path, 'one', 1)).toBe(true);
+    expect(await other.assemblies.doubt(path, 'one', 2)).toBe(false);
+    await store.close();
+    expect(await other.assemblies.doubt(path, 'one', 2)).toBe(true);
+  });
+
+  it('tell the next one that the file was about to be installed, until that is taken back', async () => {
+    await placeAll(store, claimOf(0), claimOf(1));
+    await place(store, claimOf(2));
+    await expect(other.assemblies.installing(path, 'one', 'note')).rejects.toThrow('not ours');
+    await store.assemblies.installing(path, 'one', 'note');
+    await store.close();
+    const noted = { ...whole, installing: 'note' };
+    expect(await other.assemblies.begin(claimOf(2))).toEqual({ ...present, ...noted });
+    await other.assemblies.installing(path, 'one', undefined);
+    expect(await other.assemblies.placed(path, 'one', 2)).toEqual(whole);
+    await other.assemblies.installing(path, 'one', '');
+    await other.assemblies.finished(path, 'one');
   });
 
   it('come together whatever their clock says', async () => {
@@ -256,7 +334,7 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     await leave(store, claimOf(2));
     await subject.advance(retryTtl + 1000);
     expect(await subject.abandoned()).toEqual(['/\n.a.tmp']);
-    expect(await store.assemblies.begin(claimOf(0))).toEqual({ kind: 'missing' });
+    expect(await store.assemblies.begin(claimOf(0))).toMatchObject({ kind: 'missing' });
   });
 
   it('leave the line when aborted, and hold nothing when that crosses the answer', async () => {
@@ -270,9 +348,9 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     await expect(waiting).rejects.toThrow('stopped');
     await crossing;
     await expect(granted).rejects.toThrow('stopped');
-    expect(await third.assemblies.begin(claimOf(2))).toEqual({ kind: 'missing' });
+    expect(await third.assemblies.begin(claimOf(2))).toMatchObject({ kind: 'missing' });
     await leave(store, claimOf(0));
-    expect(await third.assemblies.begin(claimOf(0))).toEqual({ kind: 'missing' });
+    expect(await third.assemblies.begin(claimOf(0))).toMatchObject({ kind: 'missing' });
     expect(await isWaiting(third.assemblies.begin(claimOf(1)), third)).toBe(true);
   });
 
@@ -288,7 +366,7 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     { instant: 1e400 },
   ])('refuse what is no block: %j', async (change) => {
     await expect(store.assemblies.begin(claimOf(0, change))).rejects.toThrow();
-    expect(await store.assemblies.begin(claimOf(0))).toEqual({ kind: 'missing' });
+    expect(await store.assemblies.begin(claimOf(0))).toMatchObject({ kind: 'missing' });
   });
 
   describe('that grow', () => {
@@ -301,6 +379,7 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
       const last = grownOf(2, 25, { growing: 'ended', instant: 1100 });
       const end: BlockAnswer = {
         kind: 'present',
+        leftover: '/\n.a.tmp',
         complete: true,
         placed: 3,
         count: 3,
@@ -316,7 +395,7 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
       const last = grownOf(2, 25, { growing: 'ended' });
       await placeAll(store, last, grownOf(0, 14));
       expect(await store.assemblies.begin(grownOf(1, 14))).toEqual({ kind: 'superseded' });
-      expect(await store.assemblies.begin(grownOf(1, 20))).toEqual({ kind: 'missing' });
+      expect(await store.assemblies.begin(grownOf(1, 20))).toMatchObject({ kind: 'missing' });
       expect(await store.assemblies.placed(path, 'growth', 1)).toMatchObject({ complete: true, size: 25 });
     });
 
@@ -348,7 +427,7 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
       expect(await isWaiting(next, other)).toBe(true);
       await store.assemblies.finished(path, 'growth');
       await leave(store, end);
-      expect(await next).toEqual({ kind: 'missing' });
+      expect(await next).toMatchObject({ kind: 'missing' });
       expect(await other.assemblies.placed(path, 'growth', 1)).toMatchObject({ complete: false, placed: 1 });
       await leave(other, more(1));
       await placeAll(other, more(2), more(0));

@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, linkSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { finishAssembled, openBlockFile } from '../../src/file/assembling.js';
+import { finishAssembled, makeBlockFile, nameAssembled } from '../../src/file/assembling.js';
 import { type Root, openRoot } from '../../src/file/inside.js';
 import { scratch } from './scratch.js';
 
@@ -9,7 +9,7 @@ it('puts a file together that nobody may write to in the end', async () => {
   const directory = scratch();
   const root = openRoot(directory);
   const put = async (offset: number, text: string): Promise<void> => {
-    const block = openBlockFile(root, '.parts', { offset, mode: 0o444 });
+    const block = makeBlockFile(root, '.parts', { offset, mode: 0o444 });
     await block.write(Buffer.from(text));
     await block.finish(false);
     await block.close();
@@ -21,7 +21,8 @@ it('puts a file together that nobody may write to in the end', async () => {
     await put(3, 'two');
     // Somebody has died between the attributes and the name.
     chmodSync(join(directory, '.parts'), 0o444);
-    await finishAssembled(root, '.parts', 'file', { size: 6, mode: 0o444, flush: false });
+    await finishAssembled(root, '.parts', { size: 6, mode: 0o444, flush: false });
+    await nameAssembled(root, '.parts', 'file', undefined);
     expect(readFileSync(join(directory, 'file'), 'utf8')).toBe('onetwo');
     expect(statSync(join(directory, 'file')).mode & 0o777).toBe(0o444);
   } finally {
@@ -48,7 +49,7 @@ async function asOrdinaryUser(run: (directory: string, root: Root) => Promise<vo
 
 describe('blocks that are written into a file of our own which nobody may write to', () => {
   const write = async (root: Root, offset: number, text: string): Promise<void> => {
-    const block = openBlockFile(root, 'file', { offset, mode: 0o440 });
+    const block = makeBlockFile(root, 'file', { offset, mode: 0o440 });
     await block.write(Buffer.from(text));
     await block.finish(false);
     await block.close();
@@ -60,7 +61,7 @@ describe('blocks that are written into a file of our own which nobody may write 
       writeFileSync(path, 'onetwo', { mode: 0o444 });
       await write(root, 3, 'TWO');
       expect(statSync(path).mode & 0o777).toBe(0o644);
-      await finishAssembled(root, 'file', 'file', { size: 6, mode: 0o440, flush: false });
+      await finishAssembled(root, 'file', { size: 6, mode: 0o440, flush: false });
       expect(readFileSync(path, 'utf8')).toBe('oneTWO');
       expect(statSync(path).mode & 0o777).toBe(0o440);
     });
@@ -70,7 +71,7 @@ describe('blocks that are written into a file of our own which nobody may write 
     await asOrdinaryUser(async (directory, root) => {
       const path = join(directory, 'file');
       writeFileSync(path, 'onetwo', { mode: 0o444 });
-      await finishAssembled(root, 'file', 'file', { size: 3, mode: 0o444, flush: false });
+      await finishAssembled(root, 'file', { size: 3, mode: 0o444, flush: false });
       expect(readFileSync(path, 'utf8')).toBe('one');
       expect(statSync(path).mode & 0o777).toBe(0o444);
     });

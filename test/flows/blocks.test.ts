@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listen, type Listener } from '../servers/listener.js';
@@ -197,6 +197,86 @@ describe('blocks of a file', () => {
     expect((await at('d/large')).equals(data)).toBe(true);
     expect(await noted(files)).toHaveLength(1);
     expect(await station.files()).toEqual(['d/large']);
+  });
+});
+
+describe('blocks whose file is not where it was', () => {
+  const hidden = async (): Promise<string> => {
+    const [file = 'none', ...more] = await station.files();
+    expect(more).toEqual([]);
+    expect(file).toMatch(/\.inflight$/u);
+    return join(station.tree, file);
+  };
+  const announceAll = async (data: Buffer, numbers: readonly number[]): Promise<void> => {
+    for (const number of numbers) await announce(number, { data });
+  };
+  const ranges = (): readonly unknown[] => station.site.asked.map(({ headers }) => headers.range).sort();
+
+  it.each([
+    ['the hidden file', [] as string[], async () => rm(await hidden())],
+    ['the target, with inplace on,', ['inplace on'], () => rm(join(station.tree, 'd/large'))],
+    ['the whole directory', [], () => rm(join(station.tree, 'd'), { recursive: true })],
+  ])('come again where somebody has removed %s between two of them', async (_name, lines, remove) => {
+    await station.configure(lines);
+    const data = contentOf(3 * BLOCK + 7);
+    await announceAll(data, [0, 3]);
+    expect((await station.once()).code).toBe(0);
+    await remove();
+    await announceAll(data, [2, 1]);
+    const ended = await station.once();
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(ended.stderr + ended.stdout).toContain('the file in which its blocks gather is gone');
+    expect((await at('d/large')).equals(data)).toBe(true);
+    expect(await station.files()).toEqual(['d/large']);
+    expect(station.codes('d/large')).toEqual([201, 201, 201, 201]);
+    const [first, last] = ['bytes=0-99999', 'bytes=300000-300006'];
+    expect(ranges()).toEqual([first, first, 'bytes=100000-199999', 'bytes=200000-299999', last, last]);
+  });
+
+  it('come again where somebody removes it while the last of them is fetched', async () => {
+    const data = contentOf(2 * BLOCK + 7);
+    await announceAll(data, [0, 1]);
+    expect((await station.once()).code).toBe(0);
+    const file = await hidden();
+    let isRemoved = false;
+    await announceAll(data, [2]);
+    station.serve('d/large', async () => {
+      if (!isRemoved) await rm(file);
+      isRemoved = true;
+      return data;
+    });
+    const ended = await station.once();
+    expect(ended.code, ended.stderr).toBe(0);
+    expect((await at('d/large')).equals(data)).toBe(true);
+    expect(await station.files()).toEqual(['d/large']);
+  });
+
+  it('gather where they began to, when inflight says something else now', async () => {
+    const data = contentOf(3 * BLOCK + 7);
+    await announceAll(data, [0, 3]);
+    expect((await station.once()).code).toBe(0);
+    await station.configure(['inflight part/']);
+    await announceAll(data, [2, 1]);
+    expect((await station.once()).code).toBe(0);
+    expect((await at('d/large')).equals(data)).toBe(true);
+    expect(await station.files()).toEqual(['d/large']);
+    expect(ranges()).toHaveLength(4);
+  });
+
+  it.each([
+    ['on', [], ['inplace on']],
+    ['off again', ['inplace on'], []],
+  ])('are fetched to where they belong when inplace is switched %s', async (_name, before, after) => {
+    await station.configure(before);
+    const data = contentOf(3 * BLOCK + 7);
+    await announceAll(data, [0, 3]);
+    expect((await station.once()).code).toBe(0);
+    await station.configure(after);
+    await announceAll(data, [2, 1]);
+    expect((await station.once()).code).toBe(0);
+    expect((await at('d/large')).equals(data)).toBe(true);
+    expect(await station.files()).toEqual(['d/large']);
+    expect(station.codes('d/large')).toEqual([201, 201, 201, 201]);
   });
 });
 

@@ -6,7 +6,7 @@ import type { Assemblies, BlockAnswer, BlockClaim, Progress } from '../../src/st
 /*
  * A small world in which every step is chosen by the test: two writers take blocks from a queue, write them into a
  * simulated file, and install it; a writer may fail or die between any two steps, and the owner of the store at any of
- * its writes. What is durable is a map; what the owner had not written when it died is lost.
+ * its writes; somebody may remove the file. What is durable is a map; what the owner had not written when it died is lost.
  */
 
 /** A block in the queue. Its content is its sum. */
@@ -28,7 +28,7 @@ export interface Scenario {
   readonly budget: Readonly<Record<Mishap, number>>;
 }
 
-export type Mishap = 'fail' | 'die' | 'kill' | 'late write';
+export type Mishap = 'fail' | 'die' | 'kill' | 'late write' | 'remove';
 
 /**
  * What happens next, and with which of the two writers. The owner is killed while it takes a message or a step, after some
@@ -37,6 +37,7 @@ export type Mishap = 'fail' | 'die' | 'kill' | 'late write';
 export type Action =
   | { readonly kind: 'take'; readonly writer: number; readonly message: number }
   | { readonly kind: 'step' | 'fail' | 'die' | 'late write'; readonly writer: number }
+  | { readonly kind: 'remove'; readonly name: string }
   | {
       readonly kind: 'kill';
       readonly writer: number;
@@ -46,15 +47,23 @@ export type Action =
 
 interface File {
   readonly blocks: (string | undefined)[];
+  /** Its blocks have been looked at, and are right; it gets its name at once then. */
+  isMended?: boolean;
 }
 
 type Stage =
   | 'idle'
   | 'waiting'
   | 'to write'
+  | 'to ask'
+  | 'to make'
+  | 'to say made'
   | 'writing'
   | 'written'
   | 'to install'
+  | 'to make again'
+  | 'to say made again'
+  | 'to name'
   | 'installed'
   | 'fired'
   | 'finished'
@@ -71,6 +80,9 @@ interface Writer {
   /** Order in which it began to wait. */
   since: number;
   suspects: readonly number[];
+  installing: string | undefined;
+  /** How often the file had been made when it was given its block. */
+  seen: number;
 }
 
 /** A disk on which a batch is there or not, and an owner that may be killed before any of them. */
@@ -118,6 +130,10 @@ async function settle(isBusy: () => boolean): Promise<void> {
   for (let turn = 0; turn < 40 && isBusy(); turn += 1) await Promise.resolve();
 }
 
+/** Stages whose step asks the store to write something, some of them only when the file was removed. */
+const asking: ReadonlySet<Stage> = new Set(['written', 'to install', 'fired']);
+const askingAnew: ReadonlySet<Stage> = new Set(['to ask', 'to say made again']);
+
 const path = '/a';
 const blockSize = 10;
 
@@ -137,6 +153,7 @@ export class World {
   private readonly excused = new Map<string, number>();
   private readonly zombies: { readonly file: File; readonly number: number }[] = [];
   private clock = 0;
+  private made = 0;
 
   private constructor(private readonly scenario: Scenario) {
     this.queue = new Set(scenario.messages.keys());
@@ -155,6 +172,7 @@ export class World {
       engine: this.disk.open(this.writes),
       now: () => 1_000_000,
       ttl: 1000,
+      warn: () => undefined,
       abandon: async (leftover) => {
         // It was killed right after its last write.
         if (this.writes.left <= 0) await new Promise<never>(() => undefined);
@@ -175,6 +193,8 @@ export class World {
       file: undefined,
       since: 0,
       suspects: [],
+      installing: undefined,
+      seen: 0,
     };
   }
 
@@ -187,6 +207,9 @@ export class World {
   /** All that may happen now. */
   enabled(): readonly Action[] {
     const actions: Action[] = [...this.zombies.keys()].map((writer) => ({ kind: 'late write', writer }));
+    for (const [name, file] of this.files)
+      if (this.left.remove > 0 && file.isMended !== true) actions.push({ kind: 'remove', name });
+    const isRemoved = this.left.remove < this.scenario.budget.remove;
     for (const [writer, { stage, message }] of this.writers.entries()) {
       const kills = (most: number, of?: number): readonly Action[] =>
         Array.from({ length: this.left.kill > 0 ? most + 1 : 0 }, (_, after) => ({
@@ -199,7 +222,10 @@ export class World {
         for (const one of this.deliverable())
           actions.push({ kind: 'take', writer, message: one }, ...kills(3, one));
       } else if (stage !== 'waiting') {
-        actions.push({ kind: 'step', writer }, ...kills(stage === 'written' || stage === 'fired' ? 1 : 0));
+        actions.push(
+          { kind: 'step', writer },
+          ...kills(asking.has(stage) || (isRemoved && askingAnew.has(stage)) ? 1 : 0),
+        );
         if (this.left.fail > 0 && stage !== 'to acknowledge') actions.push({ kind: 'fail', writer });
       }
       if (message !== undefined && this.left.die > 0) actions.push({ kind: 'die', writer });
@@ -217,11 +243,17 @@ export class World {
   }
 
   async perform(action: Action): Promise<void> {
+    if (action.kind === 'remove') {
+      this.left.remove -= 1;
+      this.files.delete(action.name);
+      return;
+    }
     const writer = this.writers[action.writer];
     if (action.kind === 'late write') {
       const [zombie] = this.zombies.splice(action.writer, 1);
-      // Once the file has its final name, nothing is hidden any more.
-      if (zombie !== undefined && zombie.file !== this.target) zombie.file.blocks[zombie.number] = 'garbage';
+      // Once the file has its final name, nothing is hidden any more, and it has it as soon as it was looked at.
+      if (zombie !== undefined && zombie.file.isMended !== true)
+        zombie.file.blocks[zombie.number] = 'garbage';
     } else if (writer !== undefined) await this.performOf(writer, action);
     await settle(() => this.isBusy());
   }
@@ -230,7 +262,7 @@ export class World {
     return this.writers.some(({ stage }) => stage === 'waiting');
   }
 
-  private async performOf(writer: Writer, action: Action): Promise<void> {
+  private async performOf(writer: Writer, action: Exclude<Action, { kind: 'remove' }>): Promise<void> {
     if (action.kind === 'take') this.take(writer, action.message);
     else if (action.kind === 'step') this.step(writer);
     else if (action.kind === 'fail') {
@@ -277,14 +309,24 @@ export class World {
     if (answer.kind === 'missing') writer.stage = 'to write';
     else if (answer.kind === 'present') this.progress(writer, answer);
     else writer.stage = 'to acknowledge';
+    writer.seen = this.made;
   }
 
-  private progress(writer: Writer, { complete, suspects }: Progress): void {
+  private progress(writer: Writer, { complete, suspects, installing }: Progress): void {
     writer.stage = complete ? 'to install' : 'to leave';
+    writer.installing = installing;
     writer.suspects = suspects.map(({ number }) => number);
     if (!complete) return;
     const installers = this.writers.filter(({ stage }) =>
-      ['to install', 'installed', 'fired', 'finished'].includes(stage),
+      [
+        'to install',
+        'to make again',
+        'to say made again',
+        'to name',
+        'installed',
+        'fired',
+        'finished',
+      ].includes(stage),
     );
     if (installers.length > 1) throw new Error('two install the same file');
   }
@@ -292,26 +334,57 @@ export class World {
   private step(writer: Writer): void {
     const { generation, number, sum } = this.messageOf(writer);
     const { store } = writer;
+    const name = `.${generation}`;
     const then = (stage: Stage) => (): void => void (writer.stage = stage);
     switch (writer.stage) {
       case 'to write': {
-        const name = `.${generation}`;
-        const file = this.files.get(name) ?? { blocks: [] };
-        this.files.set(name, file);
+        const file = this.files.get(name);
+        if (file === undefined && this.scenario.budget.remove > 0) return then('to ask')();
+        // Where nobody removes it, it does not matter how the first one is made.
+        if (file === undefined) return this.makeFirst(writer, name);
         writer.file = file;
         file.blocks[number] = 'garbage';
         return then('writing')();
       }
+      case 'to ask':
+        return this.doubt(writer, 'to make', 'to write');
+      case 'to make':
+      case 'to make again':
+        writer.file = this.files.get(name) ?? { blocks: [] };
+        this.files.set(name, writer.file);
+        return then(writer.stage === 'to make' ? 'to say made' : 'to say made again')();
+      case 'to say made':
+        writer.stage = 'waiting';
+        return void this.sayMade(writer).then(() => {
+          if (writer.file !== undefined) writer.file.blocks[number] = 'garbage';
+          writer.stage = 'writing';
+        }, ignore);
       case 'writing':
         if (writer.file !== undefined) writer.file.blocks[number] = sum;
-        return then('written')();
-      case 'written':
+        // What has not the name any more is written again.
+        return then(this.files.get(name) === writer.file ? 'written' : 'to write')();
+      case 'to say made again':
+      case 'written': {
+        const isMaker = writer.stage !== 'written';
         writer.stage = 'waiting';
-        return void store
-          .placed(path, generation, number)
+        return void (isMaker ? this.sayMade(writer) : Promise.resolve())
+          .then(() => store.placed(path, generation, number))
           .then((progress) => this.progress(writer, progress), ignore);
+      }
       case 'to install':
-        this.install(writer);
+        if (this.files.get(name) === undefined) {
+          if (writer.installing === undefined) return this.doubt(writer, 'to make again', 'to install');
+          // Whoever installed before died after the last step.
+          if (!this.contentsOf(generation).includes(textOf(this.target)))
+            throw new Error('complete without a file');
+          return then('installed')();
+        }
+        this.mend(writer);
+        writer.stage = 'waiting';
+        return void store.installing(path, generation, 'note').then(then('to name'), ignore);
+      case 'to name':
+        this.target = this.files.get(name);
+        this.files.delete(name);
         return then('installed')();
       case 'installed':
         this.fire(generation);
@@ -330,20 +403,46 @@ export class World {
     }
   }
 
-  private install({ message, suspects }: Writer): void {
+  /** No file is there: asks whether to make it. */
+  private doubt(writer: Writer, granted: Stage, refused: Stage): void {
+    const { generation, number } = this.messageOf(writer);
+    writer.stage = 'waiting';
+    void writer.store.doubt(path, generation, number).then((isOurs) => {
+      writer.seen = this.made;
+      writer.stage = isOurs ? granted : refused;
+    }, ignore);
+  }
+
+  private makeFirst(writer: Writer, name: string): void {
+    const { generation, number } = this.messageOf(writer);
+    writer.stage = 'waiting';
+    void writer.store.doubt(path, generation, number).then(async (isOurs) => {
+      if (isOurs) {
+        this.files.set(name, { blocks: [] });
+        await this.sayMade(writer);
+      }
+      writer.stage = 'to write';
+    }, ignore);
+  }
+
+  private async sayMade(writer: Writer): Promise<void> {
+    const { generation, number } = this.messageOf(writer);
+    await writer.store.made(path, generation, number);
+    this.made += 1;
+    writer.seen = this.made;
+  }
+
+  private mend({ message, suspects }: Writer): void {
     const { generation } = this.messageOf({ message } as Writer);
     const file = this.files.get(`.${generation}`);
     const wanted = this.contentsOf(generation);
-    if (file === undefined) {
-      // Whoever installed before died after the last step.
-      if (!wanted.includes(textOf(this.target))) throw new Error('complete without a file');
-      return;
+    if (file === undefined) return;
+    for (const number of suspects) {
+      const content = file.blocks[number];
+      if (content === undefined || content === 'garbage') file.blocks[number] = this.sumOf(wanted, number);
     }
-    for (const number of suspects)
-      if (file.blocks[number] === 'garbage') file.blocks[number] = this.sumOf(wanted, number);
     if (!wanted.includes(textOf(file))) throw new Error(`complete with ${textOf(file)}`);
-    this.target = file;
-    this.files.delete(`.${generation}`);
+    file.isMended = true;
   }
 
   /** The versions that were announced as this generation. */
@@ -436,11 +535,12 @@ export class World {
     for (const [key, value] of this.disk.safe) this.describe(namedKey(key), value, blocks, all);
     for (const [n, { number, sum }] of messages.entries())
       blocks[number]?.messages.push(`${sum.replace(/\d/, '')} ${this.queue.has(n)} ${this.begun.has(n)}`);
-    for (const { stage, message, file, since } of this.writers) {
+    for (const { stage, message, file, since, seen, installing } of this.writers) {
       if (message === undefined) continue;
       const { number, sum } = messages[message] ?? { number: 0, sum: '' };
       const where = file === undefined ? '' : hidden.indexOf(file);
-      blocks[number]?.writers.push(`${stage} ${sum.replace(/\d/, '')} ${where} ${since === first}`);
+      const about = `${where} ${since === first} ${seen < this.made} ${installing ?? ''}`;
+      blocks[number]?.writers.push(`${stage} ${sum.replace(/\d/, '')} ${about}`);
     }
     for (const { file, number } of this.zombies) blocks[number]?.writers.push(`late ${hidden.indexOf(file)}`);
     const described = blocks.map(({ disk, messages: own, writers, files }, number) => {
@@ -451,7 +551,8 @@ export class World {
     return JSON.stringify([
       described.sort(),
       all.sort(),
-      [...this.files.keys()],
+      [...this.files].map(([name, { isMended }]) => [name, isMended]),
+      this.made > 0,
       this.left,
       [...this.fired],
       [...this.excused],

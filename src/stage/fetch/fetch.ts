@@ -45,7 +45,7 @@ export function fetch(
           if (options.flush) await flushWritten(root, block.file);
           return left(root.absolute(block.file), assembly, sum);
         }
-        return fetchBlock({ ...job, parts: assembly.parts, file: block.file }, stop);
+        return fetchBlock({ ...job, parts: assembly.parts, into: block }, stop);
       }
       if (item.subject.moved !== undefined && (await isAlreadyHere(item, root, stop)))
         return { bytes: 0, sum, result: { code: 201, text: 'Linked' } };

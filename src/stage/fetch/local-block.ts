@@ -2,7 +2,6 @@ import type { FileHandle } from 'node:fs/promises';
 import { contentAlgorithm } from '../../checksum/algorithms.js';
 import { digestOfFile } from '../../checksum/block-digest.js';
 import { RetryableError } from '../../errors.js';
-import { openBlockFile } from '../../file/assembling.js';
 import { flushWritten } from '../../file/flush.js';
 import type { Root } from '../../file/inside.js';
 import { openInside, statInside } from '../../file/look.js';
@@ -11,6 +10,7 @@ import type { Assembly, BlockInHand, Compared, Placed } from '../../flow/item.js
 import { blockLength, blockOffset } from '../../message/parts.js';
 import type { Sum } from '../../message/sum.js';
 import { attributesOf, type AttributeOptions } from './attributes.js';
+import { openBlock } from './open-block.js';
 import { takeBlock } from './take-block.js';
 import { relativeTo } from '../place/target.js';
 
@@ -100,7 +100,12 @@ async function isCopied(
 ): Promise<boolean> {
   return reading(root, path, stop, async (file) => {
     const { mode } = attributesOf(item.subject, options);
-    const into = openBlockFile(root, item.block.file, { offset, mode, directoryMode: options.directoryMode });
+    const into = await openBlock(
+      root,
+      item.block,
+      { offset, mode, directoryMode: options.directoryMode },
+      stop,
+    );
     try {
       const refuse = (): void => {
         throw new RetryableError(`${path} has changed while it was read`);

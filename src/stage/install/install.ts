@@ -47,7 +47,11 @@ async function flushed(item: Fetched, root: Root, options: InstallOptions): Prom
   return result;
 }
 
-type Gain = Pick<Installed, 'path' | 'complete' | 'result' | 'endsAssembly'>;
+/** What installing adds to an item. */
+export type Gain = Pick<
+  Installed,
+  'path' | 'complete' | 'gathered' | 'result' | 'endsAssembly' | 'whole' | 'isAway'
+>;
 
 /** Puts a block in its place, and makes the file of its blocks when it is the last one. */
 export type Assemble = (

@@ -1,6 +1,6 @@
 import { assemblingPath } from '../../file/assembling.js';
 import { PermanentError } from '../../errors.js';
-import type { Assembly, Entered, Joined } from '../../flow/item.js';
+import type { Assembly, Entered, Joined, Target } from '../../flow/item.js';
 import { type Settled, done } from '../../flow/outcome.js';
 import { type Stage, pass } from '../../flow/stage.js';
 import { mostBlocks } from '../../message/generation.js';
@@ -9,6 +9,7 @@ import type { Assemblies, BlockAnswer } from '../../store/store.js';
 import { ledgerSum } from './announced-block.js';
 import { superseded } from '../fetch/latest.js';
 import { namingOf } from '../fetch/leftover.js';
+import type { Gathering } from '../fetch/open-block.js';
 import { relativeTo } from '../place/target.js';
 
 /**
@@ -56,15 +57,31 @@ async function taken(
     },
     stop,
   );
-  return gainOf(answer, file, item.repeated);
+  const { key } = generation;
+  const gathering = {
+    file: placeOf(answer, target, file),
+    doubt: () => assemblies.doubt(target.path, key, parts.number),
+    made: () => assemblies.made(target.path, key, parts.number),
+  };
+  return gainOf(answer, gathering, item.repeated);
 }
 
-function gainOf(answer: BlockAnswer, file: string, repeated: boolean): Pick<Joined, 'block'> | Settled {
+/** Where its blocks gather: since the first of them, whatever `inflight` says now. */
+function placeOf(answer: BlockAnswer, { root }: Target, file: string): string {
+  const known = 'leftover' in answer ? answer.leftover : '';
+  return known.startsWith(`${root}\n`) ? known.slice(root.length + 1) : file;
+}
+
+function gainOf(
+  answer: BlockAnswer,
+  gathering: Gathering,
+  repeated: boolean,
+): Pick<Joined, 'block'> | Settled {
   switch (answer.kind) {
     case 'missing':
-      return { block: { file } };
+      return { block: gathering };
     case 'present':
-      return { block: { file, placed: answer } };
+      return { block: { ...gathering, placed: answer } };
     case 'finished':
       // Its first record may never have been confirmed.
       return repeated

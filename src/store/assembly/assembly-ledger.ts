@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import {
   blockKey,
+  blocksOf,
   decodeBlock,
   decodeHead,
   encodeBlock,
   encodeHead,
   headKey,
   lengthIn,
+  numberOfBlock,
   type BlockRecord,
   type Head,
 } from './assembly-record.js';
-import { clipped, type Engine } from '../engine/engine.js';
+import { clipped, endOf, type Engine } from '../engine/engine.js';
 import type { BlockClaim } from '../store.js';
 
 /** What a claim means for what is known of its path. */
@@ -19,6 +21,8 @@ export type Verdict =
   | 'take'
   /** All that is known belongs to something older, or elsewhere: it is to be given up first. */
   | 'renew'
+  /** Its blocks are to gather somewhere else: what is in its place has to come there, too. */
+  | 'move'
   | 'finished'
   | 'superseded';
 
@@ -32,8 +36,14 @@ export interface Ledger {
   readonly take: (path: Buffer, claim: BlockClaim) => boolean;
   /** The bytes of this announcement are in their place. */
   readonly place: (path: Buffer, claim: BlockClaim) => void;
+  /** Its blocks gather where this claim says, from now on. */
+  readonly move: (path: Buffer, claim: BlockClaim) => void;
+  /** Numbers of all blocks that have been in their place, as they were announced last. */
+  readonly placedBlocks: (path: Buffer) => Promise<readonly number[]>;
   /** Somebody has just worked on it. */
   readonly touch: (path: Buffer) => void;
+  /** It is about to be installed, as all blocks are in their place; undefined when it is not any more. */
+  readonly install: (path: Buffer, note: string | undefined) => void;
   readonly finish: (path: Buffer) => void;
 }
 
@@ -45,6 +55,12 @@ const grain = 60_000;
 
 /** Whether every block is in its place and none will come. */
 export const isWhole = (head: Head): boolean => head.state === 'open' && head.placed >= head.count;
+
+/** Whether whoever is given a block can write it where the others gather: a hidden file below its own root, or the target. */
+function isReachable({ leftover }: Pick<Head, 'leftover'>, claim: BlockClaim): boolean {
+  const rootOf = (text: string): string => text.split('\n', 1)[0] ?? '';
+  return rootOf(leftover) === rootOf(claim.leftover);
+}
 
 /** Whether an announcement tells the content that is known. Without sums it does, unless the file grows meanwhile. */
 function isSame(claim: BlockClaim, known: BlockRecord): boolean {
@@ -87,8 +103,7 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
   /** A claim on what is neither installed nor of another generation. */
   const judgeBlock = (path: Buffer, head: Head, claim: BlockClaim): Verdict => {
     const { number, growing, size } = claim;
-    // It is put together somewhere else now: what is there would be missing here.
-    if (claim.leftover !== head.leftover) return 'renew';
+    if (!isReachable(head, claim)) return 'move';
     // Its end was told, and somebody may be about to install it: who says that it grows again tells all of it again.
     if (growsAgain(head, claim)) return 'renew';
     if (claim.instant < head.said) {
@@ -160,7 +175,13 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     const last = blockOf(path, head, head.count - 1);
     const wasLast = last?.length === lengthIn(head, head.count - 1);
     const isStillRight = last?.length === lengthIn(claim, head.count - 1);
-    return { ...next, count, size, placed: head.placed - (wasLast && !isStillRight ? 1 : 0) };
+    return {
+      ...next,
+      installing: undefined,
+      count,
+      size,
+      placed: head.placed - (wasLast && !isStillRight ? 1 : 0),
+    };
   };
 
   const isPlaced = (head: Head, number: number, block: BlockRecord | undefined): boolean =>
@@ -184,7 +205,7 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
       return wasPlaced;
     }
     setBlock(path, head, number, { instant, sum, length: undefined });
-    setHead(path, { ...head, placed: head.placed - (wasPlaced ? 1 : 0) });
+    setHead(path, { ...head, installing: undefined, placed: head.placed - (wasPlaced ? 1 : 0) });
     return false;
   };
 
@@ -198,15 +219,38 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     setHead(path, { ...head, placed: head.placed + more, touched: now() });
   };
 
+  const placedBlocks = async (path: Buffer): Promise<readonly number[]> => {
+    const head = headOf(path);
+    if (head === undefined) return [];
+    // What is not written yet would not be found.
+    await engine.written();
+    const all = blocksOf(path, head.version);
+    const numbers: number[] = [];
+    for await (const [key, value] of engine.scan(all, endOf(all)))
+      if (decodeBlock(value)?.length !== undefined) numbers.push(numberOfBlock(key));
+    return numbers;
+  };
+
   const touch = (path: Buffer): void => {
     const head = headOf(path);
     if (head !== undefined && now() - head.touched > grain) setHead(path, { ...head, touched: now() });
   };
 
-  const finish = (path: Buffer): void => {
+  const move = (path: Buffer, { leftover }: BlockClaim): void => {
     const head = headOf(path);
-    if (head !== undefined) setHead(path, { ...head, state: 'finished', leftover: '', touched: now() });
+    if (head !== undefined) setHead(path, { ...head, installing: undefined, leftover });
   };
 
-  return { headOf, judge, restart, take, place, touch, finish };
+  const install = (path: Buffer, note: string | undefined): void => {
+    const head = headOf(path);
+    if (head !== undefined && head.installing !== note) setHead(path, { ...head, installing: note });
+  };
+
+  const finish = (path: Buffer): void => {
+    const head = headOf(path);
+    if (head === undefined) return;
+    setHead(path, { ...head, state: 'finished', leftover: '', installing: undefined, touched: now() });
+  };
+
+  return { headOf, judge, restart, take, place, move, placedBlocks, touch, install, finish };
 }

@@ -26,6 +26,8 @@ export interface Head {
   readonly leftover: string;
   /** Whether it may still grow; whether it was installed. Then it only tells late copies that they are. */
   readonly state: 'growing' | 'open' | 'finished';
+  /** Somebody began to install the file, and said so: when its blocks are not where they gathered, it was installed. */
+  readonly installing?: string | undefined;
 }
 
 /** What is known of one block. */
@@ -48,6 +50,9 @@ export const blocksOf = (path: Buffer, version: string): Buffer =>
 
 export const blockKey = (path: Buffer, version: string, number: number): Buffer =>
   Buffer.concat([blocksOf(path, version), numberKey(number)]);
+
+/** The number in the key of a block. */
+export const numberOfBlock = (key: Buffer): number => key.readUIntBE(key.length - 6, 6);
 
 const texts = ['generation', 'version', 'previous', 'leftover', 'state'];
 const numbers = ['floor', 'count', 'blockSize', 'size', 'placed', 'newest', 'said', 'touched'];

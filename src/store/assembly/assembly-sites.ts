@@ -10,6 +10,8 @@ export interface Hold extends Waiter<BlockAnswer> {
   readonly claim: BlockClaim;
   /** It may write to the block. */
   writes: boolean;
+  /** Files that had been made when it was given the block, or was last told to look again. */
+  seen: number;
   /** Its client is gone. */
   ended: Error | undefined;
 }
@@ -23,6 +25,12 @@ export interface Site {
   readonly waiting: Hold[];
   /** Who installs the file. */
   installer: Hold | undefined;
+  /** Who makes the file that the blocks gather in. */
+  maker: Hold | undefined;
+  /** How often one was made. */
+  made: number;
+  /** Nobody can have written anything yet. */
+  isNew: boolean;
   /** What may be done only while nobody has a block in hand; the first may be under way. */
   readonly alone: { readonly run: () => Promise<void>; readonly done: Deferred<undefined> }[];
   isAlone: boolean;
@@ -31,8 +39,8 @@ export interface Site {
 export interface SitesParts {
   /** Decides about a block that nobody has in hand. */
   readonly decide: (site: Site, hold: Hold) => BlockAnswer | 'renew';
-  /** Gives up what is known of the path, when the claim still asks for it. */
-  readonly renew: (path: Buffer, claim: BlockClaim) => Promise<void>;
+  /** Gives up what is known of the path, or where it gathers, when the claim still asks for it. */
+  readonly renew: (site: Site, claim: BlockClaim) => Promise<void>;
 }
 
 export interface Sites {
@@ -66,6 +74,9 @@ export function openSites({ decide, renew }: SitesParts): Sites {
       inHand: new Map(),
       waiting: [],
       installer: undefined,
+      maker: undefined,
+      made: 0,
+      isNew: false,
       alone: [],
       isAlone: false,
     };
@@ -113,12 +124,13 @@ export function openSites({ decide, renew }: SitesParts): Sites {
         forget(site, hold);
         hold.answer.reject(error);
       };
-      later(site, () => renew(site.path, hold.claim)).catch(fail);
+      later(site, () => renew(site, hold.claim)).catch(fail);
       return false;
     }
     site.waiting.splice(at, 1);
     if (isTaken(answer)) site.inHand.set(hold.claim.number, hold);
     hold.writes = answer.kind === 'missing';
+    hold.seen = site.made;
     hold.answer.resolve(answer);
     return true;
   };
@@ -139,6 +151,7 @@ export function openSites({ decide, renew }: SitesParts): Sites {
     if (site?.inHand.get(hold.claim.number) !== hold) return;
     site.inHand.delete(hold.claim.number);
     if (site.installer === hold) site.installer = undefined;
+    if (site.maker === hold) site.maker = undefined;
     serve(site);
   };
 
@@ -146,7 +159,7 @@ export function openSites({ decide, renew }: SitesParts): Sites {
     join: (client, path, claim, signal) => {
       const site = siteOf(path);
       const waiter = waiterOf<BlockAnswer>(client, signal, () => forget(site, hold));
-      const hold: Hold = { ...waiter, path, claim, writes: false, ended: undefined };
+      const hold: Hold = { ...waiter, path, claim, writes: false, seen: 0, ended: undefined };
       site.waiting.push(hold);
       serve(site);
       return hold;

@@ -1,5 +1,6 @@
 import { PermanentError, RetryableError } from '../../errors.js';
 import { mostBlocks } from '../../message/generation.js';
+import { openDoubts } from './assembly-doubts.js';
 import { isOvertaken, isWhole, openLedger } from './assembly-ledger.js';
 import { openMarks } from './assembly-marks.js';
 import { blockKey, decodeBlock, decodeHead, headKey, pathOfHead, type Head } from './assembly-record.js';
@@ -32,6 +33,8 @@ export interface AssembliesParts {
   readonly ttl: number;
   /** Clears away the file of a generation that was given up; never rejects. */
   readonly abandon: (leftover: string) => Promise<void>;
+  /** Says what nobody would see otherwise. */
+  readonly warn: (text: string) => void;
 }
 
 /** What was installed is remembered for so long, in milliseconds. */
@@ -59,11 +62,12 @@ function check({ path, number, count, blockSize, size, instant }: BlockClaim): v
  * and who installs is in memory: all clients end with the owner, and what they had in hand is delivered again.
  */
 export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssemblies> {
-  const { engine, now, ttl, abandon } = parts;
+  const { engine, now, ttl, abandon, warn } = parts;
   const opened = now();
   const ledger = openLedger(engine, now);
   const marks = await openMarks(engine);
   const waste = await openWaste(engine, abandon);
+  const doubts = openDoubts({ engine, ledger, marks, warn });
   const known = await learningOf(engine, Buffer.from([table.assembly]));
 
   /** Gives up all that is known of a path where nobody has a block in hand, and the file with it. */
@@ -89,25 +93,43 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
     const { placed, count, size } = head;
     const complete = isWhole(head) && (site.installer ?? hold) === hold;
     if (complete) site.installer = hold;
-    return { complete, placed, count, size, suspects: complete ? suspectsOf(site.path, head) : [] };
+    if (!complete) return { complete, placed, count, size, suspects: [] };
+    const { installing } = head;
+    const suspects = suspectsOf(site.path, head);
+    return { complete, placed, count, size, suspects, ...(installing !== undefined && { installing }) };
   };
 
   const decide = (site: Site, hold: Hold): BlockAnswer | 'renew' => {
     const { path, claim } = hold;
     const verdict = ledger.judge(path, claim);
-    if (verdict === 'renew') return verdict;
+    if (verdict === 'renew' || verdict === 'move') return 'renew';
     if (verdict !== 'take') return { kind: verdict };
     known.note(path);
-    if (ledger.take(path, claim)) return { kind: 'present', ...progressOf(site, hold) };
+    const before = ledger.headOf(path);
+    const isPlaced = ledger.take(path, claim);
+    const leftover = before?.leftover ?? claim.leftover;
+    if (isPlaced) return { kind: 'present', leftover, ...progressOf(site, hold) };
+    // A hidden file is made by the first who writes to it; a target may have been there before.
+    if (before === undefined) site.isNew = leftover !== '';
     marks.take(path, claim.number);
-    return { kind: 'missing' };
+    return { kind: 'missing', leftover };
   };
 
-  const renew = async (path: Buffer, claim: BlockClaim): Promise<void> => {
+  /** Nothing is lost that was acknowledged: what is in its place here is fetched to its place there. */
+  const move = async (site: Site, head: Head, claim: BlockClaim): Promise<void> => {
+    await doubts.suspectAll(site, claim);
+    if (head.leftover !== '') await abandon(head.leftover);
+    ledger.move(site.path, claim);
+    await engine.written();
+  };
+
+  const renew = async (site: Site, claim: BlockClaim): Promise<void> => {
+    const { path } = site;
     const head = ledger.headOf(path);
-    if (head === undefined || ledger.judge(path, claim) !== 'renew') return;
-    const isSameFile = head.state === 'finished' || head.leftover === claim.leftover;
-    if (head.generation !== claim.generation || !isSameFile) return dispose(path, head);
+    const verdict = head && ledger.judge(path, claim);
+    if (head === undefined || (verdict !== 'renew' && verdict !== 'move')) return;
+    if (verdict === 'move') return move(site, head, claim);
+    if (head.generation !== claim.generation) return dispose(path, head);
     // It is written into the same file: blocks in the hand of the dead stay suspect.
     for (const version of ledger.restart(path, claim)) waste.note(path, version, '');
     await engine.written();
@@ -119,6 +141,25 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
     if (hold.writes) marks.leave(hold.path, hold.claim.number);
     ledger.touch(hold.path);
     sites.release(hold);
+  };
+
+  const inHandAt = (client: Client, path: string, generation: string, number: number) => {
+    const hashed = hashOf(path);
+    const hold = sites.inHandOf(client, hashed, generation, number);
+    const site = sites.at(hashed);
+    if (hold === undefined || site === undefined) throw gone({ path, number });
+    return { site, hold };
+  };
+
+  const ownWhole = (client: Client, path: string, generation: string) => {
+    const hashed = hashOf(path);
+    const site = sites.at(hashed);
+    const head = ledger.headOf(hashed);
+    const installer = site?.installer;
+    const isOurs = installer?.client === client && installer.claim.generation === generation;
+    if (site === undefined || head === undefined || !isOurs || !isWhole(head))
+      throw new RetryableError(`${path} is not ours to finish: it has changed, or somebody else installs it`);
+    return { site, head };
   };
 
   const of = (client: Client): Assemblies => ({
@@ -138,30 +179,34 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
       }
     },
     placed: async (path, generation, number) => {
-      const hashed = hashOf(path);
-      const hold = sites.inHandOf(client, hashed, generation, number);
-      const site = sites.at(hashed);
-      if (hold === undefined || site === undefined) throw gone({ path, number });
-      ledger.place(hashed, hold.claim);
-      if (hold.writes) marks.leave(hashed, number);
+      const { site, hold } = inHandAt(client, path, generation, number);
+      ledger.place(hold.path, hold.claim);
+      site.isNew = false;
+      if (hold.writes) marks.leave(hold.path, number);
       hold.writes = false;
       const progress = progressOf(site, hold);
       await engine.written();
       return progress;
     },
+    doubt: async (path, generation, number) => {
+      const { site, hold } = inHandAt(client, path, generation, number);
+      const answer = await doubts.raise(site, hold);
+      if (hold.ended !== undefined) throw hold.ended;
+      return answer;
+    },
+    made: async (path, generation, number) => {
+      const { site, hold } = inHandAt(client, path, generation, number);
+      doubts.settle(site, hold);
+    },
+    installing: async (path, generation, note) => {
+      ledger.install(ownWhole(client, path, generation).site.path, note);
+      await engine.written();
+    },
     finished: async (path, generation) => {
-      const hashed = hashOf(path);
-      const site = sites.at(hashed);
-      const head = ledger.headOf(hashed);
-      const installer = site?.installer;
-      const isOurs = installer?.client === client && installer.claim.generation === generation;
-      if (site === undefined || head === undefined || !isOurs || !isWhole(head))
-        throw new RetryableError(
-          `${path} is not ours to finish: it has changed, or somebody else installs it`,
-        );
-      ledger.finish(hashed);
-      waste.note(hashed, head.version, '');
-      marks.clear(hashed);
+      const { site, head } = ownWhole(client, path, generation);
+      ledger.finish(site.path);
+      waste.note(site.path, head.version, '');
+      marks.clear(site.path);
       site.installer = undefined;
       await engine.written();
     },

@@ -116,9 +116,23 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
       assemblies.placed(text(path), text(generation), number(n)),
   ],
   [
+    'blockDoubt',
+    async ({ assemblies }, [path, generation, n]) =>
+      assemblies.doubt(text(path), text(generation), number(n)),
+  ],
+  [
+    'blockMade',
+    async ({ assemblies }, [path, generation, n]) => assemblies.made(text(path), text(generation), number(n)),
+  ],
+  [
     'blockLeave',
     async ({ assemblies }, [path, generation, n]) =>
       assemblies.leave(text(path), text(generation), number(n)),
+  ],
+  [
+    'fileInstalling',
+    async ({ assemblies }, [path, generation, note]) =>
+      assemblies.installing(text(path), text(generation), optionalText(note)),
   ],
   [
     'fileFinished',

@@ -54,6 +54,14 @@ function assembliesOver(link: Link): Assemblies {
     },
     placed: async (path, generation, number) =>
       (await link.request('blockPlaced', [path, generation, number])) as Progress,
+    doubt: async (path, generation, number) =>
+      (await link.request('blockDoubt', [path, generation, number])) as boolean,
+    made: async (path, generation, number) => {
+      await link.request('blockMade', [path, generation, number]);
+    },
+    installing: async (path, generation, note) => {
+      await link.request('fileInstalling', [path, generation, note]);
+    },
     finished: async (path, generation) => {
       await link.request('fileFinished', [path, generation]);
     },

@@ -48,7 +48,7 @@ const versionOf = (name: string, count: number, change: Partial<Message> = {}): 
     ...change,
   }));
 
-const nothing = { fail: 0, die: 0, kill: 0, 'late write': 0 };
+const nothing = { fail: 0, die: 0, kill: 0, 'late write': 0, remove: 0 };
 const one = { ...nothing, die: 1, 'late write': 1 };
 
 /** More mishaps together, where there is time for it. */
@@ -65,6 +65,18 @@ describe(
     ])('bring three blocks together once, with $mishaps', async ({ mishaps, least }) => {
       const target = ['a0', 'a1', 'a2'];
       const states = await explore({ count: 3, messages: versionOf('a', 3), target, budget: mishaps });
+      expect(states).toBeGreaterThan(least);
+    });
+
+    it.each([
+      { mishaps: { ...nothing, remove: isLong ? 3 : 2 }, least: 400 },
+      { mishaps: { ...nothing, remove: 1, fail: 1 }, least: 400 },
+      { mishaps: { ...nothing, remove: 1, die: 1, 'late write': isLong ? 1 : 0 }, least: 400 },
+      { mishaps: { ...nothing, remove: 1, kill: 1 }, least: 400 },
+    ])('never leave a hole where somebody removes the file, with $mishaps', async ({ mishaps, least }) => {
+      const count = isLong || mishaps.remove > 1 ? 3 : 2;
+      const target = ['a0', 'a1', 'a2'].slice(0, count);
+      const states = await explore({ count, messages: versionOf('a', count), target, budget: mishaps });
       expect(states).toBeGreaterThan(least);
     });
 
