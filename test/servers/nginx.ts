@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +10,15 @@ export interface Nginx {
   readonly url: string;
   /** The served directory. */
   readonly root: string;
+  /** Where it keeps what has not come as a whole. */
+  readonly spool: string;
   readonly pid: number;
   /** One entry per request that has ended: the number of the connection, the bytes of the body, and the request line. */
   readonly requests: () => Promise<{ connection: string; bytes: number; line: string }[]>;
+  /** Ends it and all connections at once. */
+  readonly kill: () => Promise<void>;
+  /** Starts it again, on the same port. */
+  readonly revive: () => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
@@ -77,19 +83,22 @@ export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
   const port = await freePort();
   if (tls) certify(prefix);
   await writeFile(join(prefix, 'nginx.conf'), configuration(prefix, port, options));
-  const child = spawn(
-    program,
-    ['-p', prefix, '-c', join(prefix, 'nginx.conf'), '-e', join(prefix, 'error.log')],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
-  let complaint = '';
-  child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
-  await untilListening(port, child, () => complaint);
+  const start = async (): Promise<ChildProcess> => {
+    const started = spawn(
+      program,
+      ['-p', prefix, '-c', join(prefix, 'nginx.conf'), '-e', join(prefix, 'error.log')],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let complaint = '';
+    started.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
+    await untilListening(port, started, () => complaint);
+    return started;
+  };
+  let child = await start();
   return {
     url: `http${tls ? 's' : ''}://127.0.0.1:${port}/`,
     root,
+    spool: join(prefix, 't1'),
     pid: child.pid ?? -1,
     requests: async () =>
       (await readFile(join(prefix, 'access.log'), 'utf8'))
@@ -99,6 +108,10 @@ export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
           const [connection = '', bytes = '', ...line] = entry.split(' ');
           return { connection, bytes: Number(bytes), line: line.join(' ') };
         }),
+    kill: () => untilEnded(child, 'SIGKILL'),
+    revive: async () => {
+      child = await start();
+    },
     stop: async () => {
       await untilEnded(child);
       await rm(prefix, { recursive: true, force: true });

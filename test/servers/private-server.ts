@@ -46,10 +46,13 @@ export async function untilListening(
   throw new Error(`${name} does not listen on ${port}: ${await complaint()}`);
 }
 
-/** Tells a server to end, and waits until it has. */
-export async function untilEnded(child: ChildProcess): Promise<void> {
+/** Ends a server, and waits until it has ended. */
+export async function untilEnded(
+  child: ChildProcess,
+  signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM',
+): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
+  child.kill(signal);
   await gone;
 }
