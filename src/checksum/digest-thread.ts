@@ -11,9 +11,15 @@ import { startThread } from './thread.js';
 /** Milliseconds after which a thread without work ends. */
 const IDLE = 1000;
 
-/** What a digest hears from its thread: a buffer that is free again, its value, or why it will not come. */
+/** Bytes read from a file at a time: they stay in the cache of the processor until they are computed. */
+const READ_SIZE = 256 * 1024;
+
+/** What a digest hears from its thread: what is free again, its value, or why it will not come. */
 export interface Listener {
-  readonly free: (buffer: ArrayBuffer) => void;
+  /** A buffer that was handed over. */
+  readonly free?: (buffer: ArrayBuffer) => void;
+  /** A range of a file was read, or cannot be. */
+  readonly read?: (failure: string | undefined) => void;
   readonly value: (value: string) => void;
   readonly failed: (error: Error) => void;
 }
@@ -21,6 +27,8 @@ export interface Listener {
 /** A digest in a thread. Buffers that are handed over belong to the thread until it gives them back. */
 export interface Seat {
   readonly handOver: (buffer: ArrayBuffer, length: number) => void;
+  /** The next bytes are those of a range of a file, which must stay open until that has been read. */
+  readonly read: (descriptor: number, offset: number, length: number) => void;
   readonly finish: () => void;
   /** Nobody wants the value any more; harmless after it has come. */
   readonly leave: () => void;
@@ -30,13 +38,33 @@ export interface Seat {
 const program = `
 const { parentPort } = require('node:worker_threads');
 const { createHash } = require('node:crypto');
+const { readSync } = require('node:fs');
 const states = new Map();
-parentPort.on('message', ({ id, hash, buffer, length, finish, leave }) => {
+let piece;
+const readInto = (state, descriptor, offset, length) => {
+  piece ??= Buffer.allocUnsafeSlow(${READ_SIZE});
+  for (let done = 0; done < length; ) {
+    const bytes = readSync(descriptor, piece, 0, Math.min(piece.byteLength, length - done), offset + done);
+    if (bytes === 0) throw new Error('the file has become shorter');
+    state.update(piece.subarray(0, bytes));
+    done += bytes;
+  }
+};
+parentPort.on('message', ({ id, hash, buffer, descriptor, offset, length, finish, leave }) => {
   if (hash !== undefined) states.set(id, createHash(hash));
   else if (buffer !== undefined) {
     // One that was given up may still hand something over.
     states.get(id)?.update(new Uint8Array(buffer, 0, length));
     parentPort.postMessage({ id, buffer }, [buffer]);
+  } else if (descriptor !== undefined) {
+    let failure;
+    const state = states.get(id);
+    try {
+      if (state !== undefined) readInto(state, descriptor, offset, length);
+    } catch (error) {
+      failure = String(error);
+    }
+    parentPort.postMessage({ id, read: true, failure });
   } else {
     const state = states.get(id);
     if (finish && state !== undefined) parentPort.postMessage({ id, value: state.digest('hex') });
@@ -52,8 +80,11 @@ interface Thread {
   end: NodeJS.Timeout | undefined;
 }
 
-type News =
-  { readonly id: number; readonly buffer: ArrayBuffer } | { readonly id: number; readonly value: string };
+type News = { readonly id: number } & (
+  | { readonly buffer: ArrayBuffer }
+  | { readonly read: true; readonly failure: string | undefined }
+  | { readonly value: string }
+);
 
 const threads = new Set<Thread>();
 let lastId = 0;
@@ -70,7 +101,8 @@ function openThread(): Thread {
   };
   worker.on('message', (news: News) => {
     const listener = listeners.get(news.id);
-    if ('buffer' in news) listener?.free(news.buffer);
+    if ('buffer' in news) listener?.free?.(news.buffer);
+    else if ('read' in news) listener?.read?.(news.failure);
     else listener?.value(news.value);
   });
   worker.on('error', fail);
@@ -116,6 +148,7 @@ export function takeSeat(hash: string, listener: Listener): Seat {
   worker.postMessage({ id, hash });
   return {
     handOver: (buffer, length) => worker.postMessage({ id, buffer, length }, [buffer]),
+    read: (descriptor, offset, length) => worker.postMessage({ id, descriptor, offset, length }),
     finish: () => worker.postMessage({ id, finish: true }),
     leave,
   };

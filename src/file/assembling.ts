@@ -35,6 +35,13 @@ export interface BlockFile {
   readonly write: (data: Uint8Array) => Promise<void> | undefined;
   /** Bytes taken so far. */
   readonly size: () => number;
+  /** Bytes that are in the file. */
+  readonly written: () => number;
+  /** Writes what was taken. Throws RetryableError. */
+  readonly writeOut: () => Promise<void>;
+  /** To read what was written, until it is closed; and where its first byte is. */
+  readonly descriptor: number;
+  readonly offset: number;
   /** Everything taken is in the file; survives a power failure when it is to be flushed. Throws RetryableError. */
   readonly finish: (flush: boolean) => Promise<void>;
   /** Harmless after the first time. */
@@ -82,6 +89,7 @@ function blockFile(root: Root, relPath: string, opened: number, options: BlockFi
   let position = options.offset;
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
+  let written = 0;
   let under: Promise<void> = Promise.resolve();
 
   const writeOut = (): Promise<void> => {
@@ -89,15 +97,25 @@ function blockFile(root: Root, relPath: string, opened: number, options: BlockFi
     const at = position;
     pending = [];
     position += pendingBytes;
+    const upTo = position - options.offset;
     pendingBytes = 0;
-    const work = writeAllAt(opened, data, at).catch((error: unknown) => {
-      throw diskError(error, `write ${root.absolute(relPath)}`);
-    });
+    const work = writeAllAt(opened, data, at).then(
+      () => {
+        written = upTo;
+      },
+      (error: unknown) => {
+        throw diskError(error, `write ${root.absolute(relPath)}`);
+      },
+    );
     under = work.catch(() => undefined);
     return work;
   };
   return {
     size: () => position - options.offset + pendingBytes,
+    written: () => written,
+    writeOut: () => (pendingBytes > 0 ? writeOut() : under),
+    descriptor: opened,
+    offset: options.offset,
     write: (data) => {
       pending.push(data);
       pendingBytes += data.byteLength;
