@@ -5,12 +5,12 @@ import { sourceOfExchange } from '../config/source-of-exchange.js';
 import { FatalError } from '../errors.js';
 import type { Root } from '../file/inside.js';
 import { type Vouch, vouchByExchange } from '../intake/identity.js';
-import { openBelow } from '../stage/door/confined.js';
+import { openBelow, takeFrom } from '../stage/door/confined.js';
 import type { Round } from '../stage/choose/round.js';
 import type { RouteOptions } from '../stage/door/route.js';
 import { ANY_HOST, type VetOptions, isNamed } from '../stage/door/vet.js';
 import type { Transports } from '../transport/transport.js';
-import type { Kit } from './component.js';
+import type { Kit, Reach } from './component.js';
 import { writtenAt } from './refuse.js';
 
 /* What a pump does about announcements that are not its own: whom it believes, what it is there for, what it fetches. */
@@ -131,14 +131,27 @@ export function roundOf(config: Config, kit: Kit): Round | undefined {
  * used only where somebody has written that this very host, or this domain, is for users.
  */
 export function transportsFor(config: Config, kit: Kit): Transports {
-  const { dropDir, sourceHosts } = config.transfer;
+  const { sourceHosts } = config.transfer;
   const ofUsers = readsUsers(config, kit);
   const hosts = sourceHosts.map((host) => host.toLowerCase()).filter((host) => host !== ANY_HOST);
   return kit.transports({
     publicOnly: ofUsers && sourceHosts.length === 0,
     trusts: ofUsers ? (baseUrl) => isNamed(baseUrl, hosts) : undefined,
-    openFile: dropDir === undefined ? undefined : openBelow(dropDir, rootAt(dropDir, kit)),
+    ...droppedFiles(config, kit),
   });
+}
+
+/** Files of this machine, where one directory is named that they may be in. */
+export function droppedFiles({ transfer }: Config, kit: Kit): Pick<Reach, 'openFile' | 'takeAway'> {
+  const { dropDir } = transfer;
+  if (dropDir === undefined) return {};
+  if (!isAbsolute(dropDir))
+    throw new FatalError(`drop_dir ${dropDir}: write an absolute path`, { exitCode: 2 });
+  const root = rootAt(dropDir, kit);
+  return {
+    openFile: openBelow(dropDir, root),
+    ...(transfer.delete && { takeAway: takeFrom(dropDir, root) }),
+  };
 }
 
 const rootAt = (directory: string, kit: Kit): Root =>

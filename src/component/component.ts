@@ -14,7 +14,7 @@ import type { Failures } from '../stage/settle/exit-code.js';
 import type { ReportRoute } from '../stage/settle/report.js';
 import type { SaveFile } from '../store/saved.js';
 import type { Store } from '../store/store.js';
-import type { OpenFile, Transports } from '../transport/transport.js';
+import type { OpenFile, TakeAway, Transports } from '../transport/transport.js';
 
 /** Where delivery records go, decided when the broker is known. */
 export interface Reporter {
@@ -30,6 +30,8 @@ export interface Reach {
   readonly trusts?: ((baseUrl: string) => boolean) | undefined;
   /** Opens files of this machine, which are then only read. */
   readonly openFile?: OpenFile | undefined;
+  /** Looks at them and removes them; without it they are only read. */
+  readonly takeAway?: TakeAway | undefined;
 }
 
 /**

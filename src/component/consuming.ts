@@ -174,7 +174,11 @@ export function placeOptions(config: Config, kit: Kit): PlaceOptions {
 }
 
 /** The end of every item that came from a queue. The order matters: acknowledging is last. */
-const consumingSettlers = (config: Config, kit: Kit): readonly Settler<Taken>[] => {
+const consumingSettlers = (
+  config: Config,
+  kit: Kit,
+  more: readonly Settler<Taken>[],
+): readonly Settler<Taken>[] => {
   const { store, logger, now, host, user, reporter } = kit;
   const isWanted = reportGate(kit.plugins);
   return [
@@ -186,6 +190,7 @@ const consumingSettlers = (config: Config, kit: Kit): readonly Settler<Taken>[] 
     remember(store.seen, dedupeOptions(config)),
     logOutcome(logger, { logReject: config.running.logReject }),
     ...(config.transfer.quota.length > 0 ? [charge(store.usage, kit.rootOf)] : []),
+    ...more,
     leaveBlock(store.assemblies),
     leave(store.paths),
     kit.watcher,
@@ -193,14 +198,15 @@ const consumingSettlers = (config: Config, kit: Kit): readonly Settler<Taken>[] 
   ];
 };
 
-/** Ends the recipe of a program that consumes. */
+/** Ends the recipe of a program that consumes. `more`: what else is due, while the item's paths are its own. */
 export function ending(
   settling: (...last: readonly Settler<Taken>[]) => Flow,
   config: Config,
   kit: Kit,
+  more: readonly Settler<Taken>[] = [],
 ): Flow {
   const waiting = async (): Promise<number> => (await kit.store.retries.size()).waiting;
-  return withPulse((pulse) => settling(pulse, ...consumingSettlers(config, kit)), config, kit, waiting);
+  return withPulse((pulse) => settling(pulse, ...consumingSettlers(config, kit, more)), config, kit, waiting);
 }
 
 /** Makes a flow that calls on_start, on_heartbeat and on_stop. */

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.js';
 import type { OptionName } from '../config/options/index.js';
 import type { Compared, Fetched, Installed, Placed, Received, Taken } from '../flow/item.js';
 import type { Line } from '../flow/line.js';
-import { pass } from '../flow/stage.js';
+import { type Settler, pass } from '../flow/stage.js';
 import { hook } from '../plugin/hook.js';
 import { assembler } from '../stage/install/assemble.js';
 import { dedupe } from '../stage/choose/dedupe.js';
@@ -13,6 +13,8 @@ import { install } from '../stage/install/install.js';
 import { join } from '../stage/install/join.js';
 import { keepPart } from '../stage/install/keep-part.js';
 import { latest, stillOurs } from '../stage/fetch/latest.js';
+import { takenAway } from '../stage/fetch/taken-away.js';
+import { removeUpstream } from '../stage/settle/remove-upstream.js';
 import { place } from '../stage/place/place.js';
 import { followTarget } from '../stage/place/repost.js';
 import type { Round } from '../stage/choose/round.js';
@@ -48,7 +50,6 @@ export const notYet: Readonly<Partial<Record<OptionName, string>>> = {
   on_data: 'changing data on its way is not available',
   do_download: 'replacing the download is not available yet',
   do_task: 'replacing the transfer is not available yet',
-  delete: 'removing the upstream file is not available yet',
 };
 
 /** What changes nothing yet. */
@@ -83,6 +84,22 @@ const withinQuota = (config: Config, kit: Kit): ReturnType<typeof quota> => {
 const isTold = ({ posting, selection }: Config): boolean =>
   posting.postBroker.length > 0 || selection.outlet !== 'post';
 
+/** Where files are removed at their origin, one that is told of again is not missed there. */
+function fetching(config: Config, kit: Kit, transports: Transports): ReturnType<typeof fetch> {
+  const fetched = fetch(transports, kit.rootOf, fetchOptions(config));
+  return config.transfer.delete ? takenAway(fetched, { transports, rootOf: kit.rootOf }) : fetched;
+}
+
+/** What is done at the origin of a file when all is done here. */
+export function removal(
+  { transfer, queue }: Config,
+  kit: Kit,
+  transports: Transports,
+): readonly Settler<Taken>[] {
+  const options = { attempts: queue.attempts, takesFiles: transfer.dropDir !== undefined };
+  return transfer.delete ? [removeUpstream(transports, options, kit.logger)] : [];
+}
+
 /** The transfer, up to the final name and its trigger. */
 export function installed<I extends Placed>(
   line: Line<Taken, I>,
@@ -99,7 +116,7 @@ export function installed<I extends Placed>(
     .to(unchanged(kit.rootOf, { ...options, overwrite: transfer.overwrite || transfer.discard }))
     .to(withinQuota(config, kit))
     .to(protect(kit.rootOf, installOptions(config)))
-    .to(whenFull(kit.holds, fetch(transports, kit.rootOf, options)))
+    .to(whenFull(kit.holds, fetching(config, kit, transports)))
     .to(hook('on_part', kit.plugins))
     .to(stillOurs(kit.store.paths, kit.now))
     .to(

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.js';
 import type { Placed, Selected, Taken } from '../flow/item.js';
 import { type Line, from } from '../flow/line.js';
 import type { Flow } from '../flow/recipe.js';
+import type { Settler } from '../flow/stage.js';
 import { queue } from '../intake/queue.js';
 import { hook } from '../plugin/hook.js';
 import { admit } from '../stage/door/admit.js';
@@ -75,14 +76,15 @@ export function passedOn<I extends Selected & Pick<Placed, 'next'>>(
   line: Line<Taken, I>,
   config: Config,
   kit: Kit,
+  more: readonly Settler<Taken>[] = [],
 ): Flow {
   const { outlet } = config.selection;
   const { postBroker, postRateLimit } = config.posting;
-  if (outlet !== 'post') return ending(line.to(print(kit.write, outlet)).settling, config, kit);
-  if (postBroker.length === 0) return ending(line.settling, config, kit);
+  if (outlet !== 'post') return ending(line.to(print(kit.write, outlet)).settling, config, kit, more);
+  if (postBroker.length === 0) return ending(line.settling, config, kit, more);
   const announced = line
     .to(hook('on_post', kit.plugins))
     .to(postRate(postRateLimit))
     .to(announce(kit.publisher(), announceOptions(config), kit.logger));
-  return ending(announced.settling, config, kit);
+  return ending(announced.settling, config, kit, more);
 }

@@ -74,6 +74,13 @@ export function refuseLaterFormat(config: Config): void {
   }
 }
 
+/** Refuses to remove files at their origin where none is fetched. */
+export function refuseIdleDelete(config: Config): void {
+  const written = writtenAt(config, 'delete');
+  if (written === undefined || !config.transfer.delete || !config.selection.notifyOnly) return;
+  throw refusal('delete', written, 'nothing is fetched with notify_only. Remove one of the two lines');
+}
+
 /** Refuses checksums that nobody here can compute. */
 export function refuseUnknownSum(config: Config): void {
   const written = writtenAt(config, 'sum');

@@ -7,9 +7,9 @@ import { vet } from '../stage/door/vet.js';
 import { roundOf, routeOptions, transportsFor, vetOptions, vouchOf } from './collecting.js';
 import type { Component } from './component.js';
 import { headersOf, identityOf, paceOf, prefetchOf, queueOptions } from './consuming.js';
-import { chosen, inert, installed, notYet } from './downloading.js';
+import { chosen, inert, installed, notYet, removal } from './downloading.js';
 import { passedOn } from './passing.js';
-import { refuseLaterFormat } from './refuse.js';
+import { refuseIdleDelete, refuseLaterFormat } from './refuse.js';
 
 export const sarra: Component = {
   name: 'sarra',
@@ -18,6 +18,7 @@ export const sarra: Component = {
   withoutEffect: { ...inert, queue_suffix: 'the queue has a fixed name' },
   build: (config, kit) => {
     refuseLaterFormat(config);
+    refuseIdleDelete(config);
     const { dryRun, simulate } = config.running;
     const intake = { ...queueOptions(config, kit), vouch: vouchOf(config, kit) };
     const admitted = from(
@@ -32,6 +33,8 @@ export const sarra: Component = {
     if (config.selection.notifyOnly) return passedOn(wanted, config, kit);
     // Nothing is moved: what would be is said.
     if (dryRun || simulate) return passedOn(wanted.to(rehearse(kit.write)), config, kit);
-    return passedOn(installed(wanted, config, kit, transportsFor(config, kit)), config, kit);
+    const transports = transportsFor(config, kit);
+    const here = installed(wanted, config, kit, transports);
+    return passedOn(here, config, kit, removal(config, kit, transports));
   },
 };

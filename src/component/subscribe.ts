@@ -4,11 +4,12 @@ import { queue } from '../intake/queue.js';
 import { admit } from '../stage/door/admit.js';
 import { discard } from '../stage/install/discard.js';
 import { rehearse } from '../stage/pass/rehearse.js';
+import { droppedFiles } from './collecting.js';
 import type { Component } from './component.js';
 import { ending, headersOf, identityOf, paceOf, prefetchOf, queueOptions } from './consuming.js';
-import { chosen, inert, installed, notYet } from './downloading.js';
+import { chosen, inert, installed, notYet, removal } from './downloading.js';
 import { passedOn } from './passing.js';
-import { refuseLaterFormat } from './refuse.js';
+import { refuseIdleDelete, refuseLaterFormat } from './refuse.js';
 import { saving } from './saving.js';
 
 export const subscribe: Component = {
@@ -24,6 +25,7 @@ export const subscribe: Component = {
     const { dryRun, simulate } = config.running;
     const posts = config.posting.postBroker.length > 0;
     if (posts) refuseLaterFormat(config);
+    refuseIdleDelete(config);
     if (config.queue.save) return saving(config, kit);
     const admitted = from(
       queue(kit.consumer(prefetchOf(config, kit)), kit.store.retries, queueOptions(config, kit)),
@@ -39,8 +41,10 @@ export const subscribe: Component = {
     if (notifyOnly) return passedOn(wanted, config, kit);
     // Nothing is moved: what would be is said.
     if (dryRun || simulate) return passedOn(wanted.to(rehearse(kit.write)), config, kit);
-    const here = installed(wanted, config, kit, kit.transports());
-    if (config.transfer.discard) return ending(here.to(discard(kit.rootOf)).settling, config, kit);
-    return passedOn(here, config, kit);
+    const transports = kit.transports(droppedFiles(config, kit));
+    const here = installed(wanted, config, kit, transports);
+    const more = removal(config, kit, transports);
+    if (config.transfer.discard) return ending(here.to(discard(kit.rootOf)).settling, config, kit, more);
+    return passedOn(here, config, kit, more);
   },
 };

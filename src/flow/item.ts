@@ -191,6 +191,8 @@ export interface Compared extends Placed {
 /** The bytes are on disk under a private name, verified; nothing in flight for removals, links and moves. */
 export interface Fetched extends Compared {
   readonly inflight?: Standing;
+  /** What the server said of the version that was fetched. */
+  readonly upstream?: { readonly modified: Date | undefined };
   /** How the data came, and whether it is what was announced (203 when it is not). */
   readonly result: Result;
   readonly bytes: number;

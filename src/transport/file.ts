@@ -3,7 +3,15 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { PermanentError, RetryableError } from '../errors.js';
 import { fileError } from './file-error.js';
 import { openWriting } from './file-put.js';
-import type { ByteRange, Download, OpenFile, Session, TransferLimits, Transport } from './transport.js';
+import type {
+  ByteRange,
+  Download,
+  OpenFile,
+  Session,
+  TakeAway,
+  TransferLimits,
+  Transport,
+} from './transport.js';
 import { watch, type Watch } from './watch.js';
 
 /** Bytes read at a time. */
@@ -22,12 +30,16 @@ export function openFiles(limits: TransferLimits): Transport {
 }
 
 /**
- * The transport for `file:` where somebody else says which files are meant. They can only be read: nobody learns a path
- * by which a file could be linked or removed.
+ * The transport for `file:` where somebody else says which files are meant. They can only be read, and removed where
+ * somebody does that: nobody learns a path by which a file could be linked or removed.
  */
-export function openFilesBy(open: OpenFile, limits: TransferLimits): Transport {
+export function openFilesBy(open: OpenFile, limits: TransferLimits, takeAway?: TakeAway): Transport {
   const session: Session = {
     get: (path, stop, range) => get({ path: absolutePath(path), open, limits }, stop, range),
+    ...(takeAway !== undefined && {
+      look: (path) => takeAway.look(absolutePath(path)),
+      remove: (path) => takeAway.remove(absolutePath(path)),
+    }),
     close: async () => undefined,
   };
   return { open: async () => session };

@@ -5,7 +5,15 @@ import type { Addresses } from './public-lookup.js';
 import { openPool } from './pool.js';
 import type { SshSurroundings } from './sftp/account.js';
 import { openRate, type Rate, type RateOptions } from './rate.js';
-import type { Credential, OpenFile, Session, TransferLimits, Transport, Transports } from './transport.js';
+import type {
+  Credential,
+  OpenFile,
+  Session,
+  TakeAway,
+  TransferLimits,
+  Transport,
+  Transports,
+} from './transport.js';
 
 export interface TransportOptions {
   readonly limits: TransferLimits;
@@ -22,6 +30,8 @@ export interface TransportOptions {
   readonly openFile?: OpenFile | undefined;
   /** What belongs to the user of this process, where it is not as the system says. */
   readonly ssh?: Partial<SshSurroundings> | undefined;
+  /** Those of them that are removed. */
+  readonly takeAway?: TakeAway | undefined;
   /** Replaced only by tests. */
   readonly addresses?: Addresses;
 }
@@ -43,9 +53,9 @@ const transports: readonly {
   },
   {
     schemes: ['file'],
-    load: async ({ limits, openFile }) => {
+    load: async ({ limits, openFile, takeAway }) => {
       const { openFiles, openFilesBy } = await import('./file.js');
-      return openFile === undefined ? openFiles(limits) : openFilesBy(openFile, limits);
+      return openFile === undefined ? openFiles(limits) : openFilesBy(openFile, limits, takeAway);
     },
   },
   {

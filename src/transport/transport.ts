@@ -116,6 +116,13 @@ export interface Session {
  */
 export type OpenFile = (path: string) => Promise<FileHandle>;
 
+/** Looks at files of this machine and removes them, by their absolute paths; for those who may do that. */
+export interface TakeAway {
+  readonly look: (path: string) => Promise<RemoteEntry | undefined>;
+  /** A file that is not there is no error. */
+  readonly remove: (path: string) => Promise<void>;
+}
+
 export interface Transport {
   readonly open: (site: Site, stop: AbortSignal) => Promise<Session>;
   readonly close?: () => Promise<void>;

@@ -39,6 +39,7 @@ export interface Message {
   readonly topic?: string;
   readonly exchange?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly redelivered?: boolean;
 }
 
 /** A program at work. */
@@ -320,7 +321,7 @@ function inbox(messages: readonly Message[]): { consumer: Consumer; acknowledged
     headers: message.headers ?? {},
     contentType: 'text/plain',
     body: Buffer.from(message.body),
-    redelivered: false,
+    redelivered: message.redelivered ?? false,
     ack: () => {
       acknowledged += 1;
       inHand -= 1;

@@ -96,6 +96,17 @@ const own: Readonly<Record<string, Case>> = {
     const two = [...fromUser, 'declare source bob', 'subtopic #', 'exchange xs_bob', 'subtopic #'];
     await expect(onOneItem(lab, 'sarra', two)).rejects.toThrow(/a configuration for each source/);
   },
+  delete: async (lab) => {
+    const run = async (...lines: string[]): Promise<readonly (string | undefined)[]> =>
+      codesOf(
+        await lab.run('sarra', [...fromUser, 'overwrite on', ...lines], { messages: [announcedBy(lab)] }),
+      );
+    expect(await run('delete off')).toEqual(['201']);
+    expect(existsSync(join(lab.source, 'a/b'))).toBe(true);
+    expect(await run('delete on')).toEqual(['201']);
+    expect(existsSync(join(lab.source, 'a/b'))).toBe(false);
+    await expect(run('delete on', 'notify_only on')).rejects.toThrow(/nothing is fetched with notify_only/);
+  },
   source_hosts: async (lab) => {
     const server = await startOddServer();
     try {

@@ -319,6 +319,28 @@ const transfer: Readonly<Record<string, Case>> = {
     expect(fetchOptions(lab.read('subscribe', ['durability power'])).flush).toBe(true);
     return Promise.resolve();
   },
+  delete: async (lab) => {
+    const run = async (...lines: string[]): Promise<string> =>
+      (await lab.run('subscribe', ['overwrite on', ...lines], { messages: [lab.announced('a/b')] })).log;
+    await run(`drop_dir ${lab.source}`);
+    expect(existsSync(join(lab.source, 'a/b'))).toBe(true);
+    expect(await run('delete on')).toMatch(/nothing is removed at file:: name with drop_dir where it may be/);
+    expect(existsSync(join(lab.source, 'a/b'))).toBe(true);
+    await run('delete on', `drop_dir ${lab.source}`);
+    expect(existsSync(join(lab.source, 'a/b'))).toBe(false);
+    await expect(run('delete on', 'notify_only on', 'outlet url')).rejects.toThrow(/nothing is fetched/);
+  },
+  drop_dir: async (lab) => {
+    const files = async (directory: string): Promise<number> =>
+      (
+        await lab.run('subscribe', ['overwrite on', `drop_dir ${directory}`], {
+          messages: [lab.announced('a/b')],
+        })
+      ).tally.files;
+    expect(await files(lab.source)).toBe(1);
+    expect(await files(join(lab.source, 'other'))).toBe(0);
+    await expect(files('relative')).rejects.toThrow(/write an absolute path/);
+  },
   events: async (lab) => {
     const runWith = async (events: string): Promise<Ran> => {
       writeFileSync(join(lab.target, 'gone'), 'x');

@@ -36,7 +36,7 @@ export const transfer = group({
     type: boolean,
     default: false,
     components: [...downloaders, 'watch', 'poll'],
-    help: 'Remove the file at its origin after it was fetched.',
+    help: 'Remove the file at its origin (sftp, ftp, and file: below drop_dir) when all is done here.',
   }),
   inplace: option({
     type: boolean,
@@ -116,8 +116,8 @@ export const transfer = group({
   drop_dir: option({
     type: directory,
     default: undefined,
-    components: collectors,
-    help: 'Directory below which a source may announce files of this machine (file:); none refuses them.',
+    components: [...collectors, 'subscribe'],
+    help: 'Directory below which announced files of this machine (file:) may be; for collectors, none refuses them.',
   }),
   source_hosts: option({
     type: list,

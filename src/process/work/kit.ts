@@ -119,7 +119,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
   const breaker = config.queue.retry
     ? openBreaker({ logger, lanes: config.running.lanes, ...around.breaker })
     : undefined;
-  const transports = once(({ publicOnly = false, trusts, openFile }: Reach): Transports =>
+  const transports = once(({ publicOnly = false, trusts, openFile, takeAway }: Reach): Transports =>
     openTransports({
       limits: {
         timeout: config.transfer.timeout * 1000,
@@ -133,6 +133,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
       credentialOf: (url) =>
         trusts?.(url) === false ? undefined : credentials.site(config.withPassword(url)),
       openFile,
+      takeAway,
       logger,
       batch: writtenAt(config, 'batch') === undefined ? undefined : config.transfer.batch,
       bandwidth: bandwidthOf(config, around.store, holds),

@@ -34,7 +34,7 @@ interface Rest {
   cut?: Taking | undefined;
 }
 
-type Gain = Pick<Fetched, 'inflight' | 'bytes' | 'sum' | 'result' | 'next'>;
+type Gain = Pick<Fetched, 'inflight' | 'bytes' | 'sum' | 'result' | 'next' | 'upstream'>;
 
 /**
  * Fetches a whole file: verified, under its private name. A transfer that was cut goes on where it was, in the next
@@ -74,7 +74,8 @@ async function once(job: Job, number: number, rest: Rest, stop: AbortSignal): Pr
       const finishing = inflight.finish({ flush: job.options.flush, ...attributes });
       if (finishing !== undefined) await finishing;
       const change = { kind: 'write', sum, parts: partsOf(job) ?? wholeFile(bytes) } as const;
-      return { inflight, bytes, sum, result, next: Object.assign({}, job.item.next, { change }) };
+      const next = Object.assign({}, job.item.next, { change });
+      return { inflight, bytes, sum, result, next, upstream: { modified: came.modified } };
     } catch (thrown) {
       await inflight.discard();
       throw thrown;

@@ -55,7 +55,8 @@ export function fetch(
 }
 
 /** What fetching adds to an item. */
-type Gain = Pick<Fetched, 'inflight' | 'bytes' | 'sum' | 'result'> & Partial<Pick<Fetched, 'next'>>;
+type Gain = Pick<Fetched, 'inflight' | 'bytes' | 'sum' | 'result'> &
+  Partial<Pick<Fetched, 'next' | 'upstream'>>;
 
 /** A repeated item whose bytes are here: its first record may never have been confirmed, so it is sent again. */
 const againResult: Result = { code: 201, text: 'Downloaded, redelivered' };
