@@ -48,6 +48,10 @@ export function openWriting(site: Site, setting: Setting): Writing {
     const { isDav } = await kindOf(path, stop);
     return isDav ? lookByDav(say, urlOf(path), stop) : lookByHead(say, urlOf(path), stop);
   };
+  const refuseFile = async (path: string, stop: AbortSignal): Promise<void> => {
+    if ((await look(path, stop))?.kind !== 'file') return;
+    throw new RetryableError(`cannot make the directory ${shown(urlOf(path))}: a file is in the way`);
+  };
   const makeDirectory = async (path: string, stop: AbortSignal): Promise<void> => {
     const clean = path.replace(/^\/+|\/+$/gu, '');
     if (clean === '' || isSigned) return;
@@ -55,8 +59,9 @@ export function openWriting(site: Site, setting: Setting): Writing {
     const { isDav } = await kindOf(clean, stop);
     for (let isAgain = false; ; isAgain = true) {
       const said = await say('MKCOL', url, { verb: 'make the directory' }, stop);
-      // 405: something is there; or there are no directories here, and then the file says what is wrong, if anything.
-      if (said.status < 300 || said.status === 405) return;
+      if (said.status < 300) return;
+      // Something is there; or there are no directories here, and then the file says what is wrong, if anything.
+      if (said.status === 405) return refuseFile(clean, stop);
       if (said.status === 409 && !isAgain && clean.includes('/')) await makeDirectory(parentOf(clean), stop);
       else if (isDav || said.status === 401 || said.status === 409 || isPassing(said.status)) {
         throw uploadError(said, 'make the directory');

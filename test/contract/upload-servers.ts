@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { TransportOptions } from '../../src/transport/registry.js';
 import type { Credential, TransferLimits } from '../../src/transport/transport.js';
 import { startFtpd, type FtpdOptions } from '../servers/ftpd.js';
+import { startApache } from '../servers/apache.js';
+import { startNginx } from '../servers/nginx.js';
 import { startSshd } from '../servers/sshd.js';
 
 /** What only some protocols can. */
@@ -49,6 +51,9 @@ const toFtpd = async (options: FtpdOptions): Promise<UploadServer> => {
   };
 };
 
+/** Modes, times and links are nothing that web servers know, and files come whole or not at all. */
+const webLacks: readonly Ability[] = ['exclusive', 'offset', 'mode', 'modified', 'hidden', 'link'];
+
 /** One row per transport and server. */
 export const uploadServers: Readonly<Record<string, () => Promise<UploadServer>>> = {
   'a disk of this machine': async () => {
@@ -73,4 +78,18 @@ export const uploadServers: Readonly<Record<string, () => Promise<UploadServer>>
   'ftp to ProFTPD, active': () => toFtpd({ credential: { passive: false } }),
   'ftp with TLS to ProFTPD': () => toFtpd({ tls: 'explicit' }),
   'ftp with TLS from the first byte to ProFTPD': () => toFtpd({ tls: 'implicit' }),
+  'http, by WebDAV, to Apache': async () => {
+    const { url, root, user, password, stop } = await startApache();
+    return { baseUrl: url, root, prefix: '', credential: { user, password }, lacks: webLacks, stop };
+  },
+  'http to nginx, that says nothing of WebDAV': async () => {
+    const { url, root, stop } = await startNginx({ isWritable: true });
+    return { baseUrl: url, root, prefix: '', lacks: [...webLacks, 'rename', 'remove'], stop };
+  },
+  'https, to a store of objects': async () => {
+    const { url, root, stop } = await startNginx({ onlyPuts: true, tls: true });
+    const limits = { timeout: 5000, connections: 3, tlsRigour: 'lax' } as const;
+    const lacks = [...webLacks, 'rename', 'remove', 'makeDirectory'] as const;
+    return { baseUrl: url, root, prefix: '', options: { limits }, lacks, stop };
+  },
 };

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readFile, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, readdir, readlink, stat, symlink, writeFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
@@ -234,9 +234,12 @@ describe.each(Object.keys(uploadServers))('%s', (name) => {
     expect(await names('.')).not.toContain('early');
   });
 
-  it('says that the directory is missing', async () => {
-    await expect(put('no/such/directory', Buffer.from('x'))).rejects.toBeInstanceOf(RetryableError);
-  });
+  it(
+    'says that the directory is missing',
+    able('makeDirectory', async () => {
+      await expect(put('no/such/directory', Buffer.from('x'))).rejects.toBeInstanceOf(RetryableError);
+    }),
+  );
 
   it(
     'sets permissions and time',
@@ -405,7 +408,9 @@ describe.each(Object.keys(uploadServers))('%s', (name) => {
       await symlink('full', local('removing/link'));
       await remove('removing/file');
       await remove('removing/empty');
-      await remove('removing/link');
+      // Where links are nothing that the server knows, they are what they lead to.
+      if (server.lacks?.includes('link') === true) await rm(local('removing/link'));
+      else await remove('removing/link');
       await remove('removing/never');
       await remove('removing/never/was');
       expect(await names('removing')).toEqual(['full']);

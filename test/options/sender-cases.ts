@@ -233,6 +233,8 @@ const asSubscriber = Object.fromEntries(
 );
 for (const option of [
   'access',
+  'delete',
+  'drop_dir',
   'overwrite',
   'discard',
   'free_space_min',

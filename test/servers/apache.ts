@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram, freePort, untilEnded, untilListening } from './private-server.js';
@@ -20,7 +20,6 @@ export interface Apache {
 
 const account = { user: 'alice', password: 'p@ss:wörd' };
 
-/** `User` counts for who starts it as root, and only for them: what is written belongs to nobody in particular then. */
 const configuration = (prefix: string, port: number): string => `
 ServerName localhost
 ServerRoot ${prefix}
@@ -31,10 +30,6 @@ Mutex file:${prefix}
 ${['mpm_event', 'authz_core', 'authz_user', 'authn_core', 'authn_file', 'auth_basic', 'dav', 'dav_fs', 'dir']
   .map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`)
   .join('\n')}
-<IfModule unixd_module>
-  User nobody
-  Group nogroup
-</IfModule>
 ServerLimit 1
 StartServers 1
 ThreadsPerChild 16
@@ -57,18 +52,13 @@ DocumentRoot ${prefix}/root
 export async function startApache(): Promise<Apache> {
   const program = findProgram('apache2', 'apache2-bin');
   const prefix = await mkdtemp(join(tmpdir(), 'sarracenia-apache-'));
-  await chmod(prefix, 0o755);
-  for (const name of ['root', 'locks']) {
-    await mkdir(join(prefix, name));
-    await chmod(join(prefix, name), 0o777);
-  }
+  for (const name of ['root', 'locks']) await mkdir(join(prefix, name));
   const port = await freePort();
   const { user, password } = account;
   await writeFile(join(prefix, 'users'), `${user}:${sha1Entry(password)}\n`);
   await writeFile(join(prefix, 'apache.conf'), configuration(prefix, port));
-  const child = spawn(program, ['-f', join(prefix, 'apache.conf'), '-D', 'FOREGROUND'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const command = [...unprivileged(), program, '-f', join(prefix, 'apache.conf'), '-D', 'FOREGROUND'];
+  const child = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] });
   let complaint = '';
   child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
   const logged = async (): Promise<string> => readFile(join(prefix, 'error.log'), 'utf8').catch(() => '');
@@ -84,6 +74,16 @@ export async function startApache(): Promise<Apache> {
     },
   };
 }
+
+/** It serves nothing as root. As nobody, who may write everywhere, it can do what the test has left to it. */
+const unprivileged = (): readonly string[] =>
+  process.getuid?.() === 0
+    ? [
+        findProgram('setpriv', 'util-linux'),
+        ...['--reuid', 'nobody', '--regid', 'nogroup', '--clear-groups'],
+        ...['--inh-caps', '+dac_override', '--ambient-caps', '+dac_override'],
+      ]
+    : [];
 
 const sha1Entry = (password: string): string =>
   `{SHA}${createHash('sha1').update(password).digest('base64')}`;
