@@ -64,6 +64,7 @@ export function openWriting(site: Site, setting: Setting): Writing {
       if (said.status === 405) return refuseFile(clean, stop);
       if (said.status === 409 && !isAgain && clean.includes('/')) await makeDirectory(parentOf(clean), stop);
       else if (isDav || said.status === 401 || said.status === 409 || isPassing(said.status)) {
+        for (const one of [clean, parentOf(clean)]) await refuseFile(one, stop);
         throw uploadError(said, 'make the directory');
       } else return;
     }
