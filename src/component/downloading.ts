@@ -54,7 +54,6 @@ export const notYet: Readonly<Partial<Record<OptionName, string>>> = {
 
 /** What changes nothing yet. */
 export const inert: Readonly<Partial<Record<OptionName, string>>> = {
-  batch: 'transfers are counted with ftp and sftp, which are not available yet',
   bufsize: 'buffers have a size that suits all files',
 };
 

@@ -4,6 +4,8 @@ import type { FileHandle } from 'node:fs/promises';
 
 /** What credentials.conf says of a data server. Secrets are never logged. */
 export interface Credential {
+  /** Whoever named the server is a stranger: nothing of ours is shown there, what the system knows of us neither. */
+  readonly isNobody?: true;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
   readonly bearerToken?: string | undefined;

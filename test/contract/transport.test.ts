@@ -5,10 +5,11 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PermanentError, RetryableError } from '../../src/errors.js';
 import { silentLogger } from '../../src/logger.js';
-import { openTransports } from '../../src/transport/registry.js';
+import { openTransports, type TransportOptions } from '../../src/transport/registry.js';
 import type { Credential, Download, Transports } from '../../src/transport/transport.js';
 import { startFtpd, type FtpdOptions } from '../servers/ftpd.js';
 import { startNginx, type Nginx } from '../servers/nginx.js';
+import { startSshd } from '../servers/sshd.js';
 
 /** What every transport is run against: a server with a directory that the test may fill. */
 interface Setting {
@@ -18,6 +19,7 @@ interface Setting {
   /** What stands before a file's name in the path that is asked for. */
   readonly prefix: string;
   readonly credential?: Credential;
+  readonly options?: Partial<TransportOptions>;
   readonly stop: () => Promise<void>;
 }
 
@@ -27,6 +29,20 @@ const settings: Readonly<Record<string, () => Promise<Setting>>> = {
   'http from nginx': async () => {
     nginx = await startNginx();
     return { baseUrl: nginx.url, root: nginx.root, prefix: '', stop: nginx.stop };
+  },
+  'sftp from OpenSSH': async () => {
+    const { url, root, home, stop } = await startSshd();
+    return { baseUrl: url, root, prefix: `${root}/`, options: { ssh: { home } }, stop };
+  },
+  'sftp from OpenSSH, below the path of the URL, one request at a time': async () => {
+    const { url, root, home, stop } = await startSshd();
+    return {
+      baseUrl: `${url.slice(0, -1)}${root}/`,
+      root,
+      prefix: '',
+      options: { ssh: { home, requests: 1 } },
+      stop,
+    };
   },
   file: async () => {
     const root = await mkdtemp(join(tmpdir(), 'sarracenia-file-'));
@@ -62,6 +78,7 @@ describe.each(Object.keys(settings))('%s', (name) => {
       limits: { timeout: 2000, connections: 3, tlsRigour: 'lax' },
       credentialOf: () => setting.credential,
       logger: silentLogger,
+      ...setting.options,
     });
   });
 

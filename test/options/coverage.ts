@@ -6,13 +6,14 @@ import { reportCases } from './report-cases.js';
 import { sarraCases } from './sarra-cases.js';
 import { collectCases, toClustersCases, toSourceCases } from './router-cases.js';
 import { senderCases } from './sender-cases.js';
+import { sftpCases } from './sftp-cases.js';
 import { type Case, shared } from './shared-cases.js';
 import { subscribeCases } from './subscribe-cases.js';
 
 const own: Readonly<Record<Name, Readonly<Record<string, Case>>>> = {
-  subscribe: subscribeCases,
-  sarra: sarraCases,
-  sender: senderCases,
+  subscribe: { ...sftpCases, ...subscribeCases },
+  sarra: { ...sftpCases, ...sarraCases },
+  sender: { ...sftpCases, ...senderCases },
   post: postCases,
   winnow: passingCases,
   shovel: passingCases,

@@ -261,6 +261,7 @@ async function work(config: Config, given: Given, places: Places): Promise<Ran> 
       colour: (_code, text) => text,
       watcher: counting.watcher,
       failures,
+      ssh: { home: dirname(places.state), agent: undefined },
       ...(given.addresses === undefined ? {} : { addresses: given.addresses }),
       ...(given.breaker === undefined ? {} : { breaker: given.breaker }),
       paths: (given.paths ?? []).map((path) => (path.includes('/') ? path : join(places.source, path))),

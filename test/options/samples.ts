@@ -28,6 +28,7 @@ const samples: Readonly<Record<string, string>> = {
   log_format: 'json',
   statehost: 'fqdn',
   tls_rigour: 'strict',
+  ssh_host_key: 'off',
   on_mismatch: 'reject',
   durability: 'power',
   inline_encoding: 'text',

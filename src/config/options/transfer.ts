@@ -64,6 +64,18 @@ export const transfer = group({
     components: [...movers, 'poll'],
     help: 'Transfers over one connection.',
   }),
+  ssh_host_key: option({
+    type: oneOf('strict', 'accept-new', 'off'),
+    default: 'strict',
+    components: [...movers, 'poll'],
+    help: 'Servers whose key is not in known_hosts: refuse them, write the key down at first sight, or look at no key.',
+  }),
+  sftp_requests: option({
+    type: count(1),
+    default: 64,
+    components: [...movers, 'poll'],
+    help: 'Requests under way to one sftp server; 1 for those that cannot take more.',
+  }),
   bufsize: option({
     type: size,
     default: 2 ** 20,

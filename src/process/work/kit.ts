@@ -16,6 +16,7 @@ import { loadNameScripts } from '../../plugin/name-script.js';
 import type { Store } from '../../store/store.js';
 import { openBreaker, type BreakerOptions } from '../../transport/breaker.js';
 import type { Addresses } from '../../transport/public-lookup.js';
+import type { SshSurroundings } from '../../transport/sftp/account.js';
 import type { HeldHost } from '../../transport/host-state.js';
 import type { Credential, Transports } from '../../transport/transport.js';
 import { openTransports } from '../../transport/registry.js';
@@ -62,6 +63,7 @@ export interface Surroundings {
   /** Replaced only by tests. */
   readonly addresses?: Addresses;
   readonly breaker?: Partial<BreakerOptions>;
+  readonly ssh?: Partial<SshSurroundings>;
 }
 
 export interface OpenKit extends Kit {
@@ -131,7 +133,8 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
       },
       // What a stranger's address leads to is fetched without our name: he might have us read what only we may.
       credentialOf: (url) =>
-        trusts?.(url) === false ? undefined : credentials.site(config.withPassword(url)),
+        trusts?.(url) === false ? { isNobody: true } : credentials.site(config.withPassword(url)),
+      ssh: { ...around.ssh, hostKeys: config.transfer.sshHostKey, requests: config.transfer.sftpRequests },
       openFile,
       takeAway,
       logger,

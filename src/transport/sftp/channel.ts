@@ -83,7 +83,8 @@ const mostSize = 255 * 1024;
 
 type Done<T> = (error?: Error | null, value?: T) => void;
 
-export function openChannel(sftp: SFTPWrapper, most: number): Channel {
+/** `gather` is told that something will be sent. */
+export function openChannel(sftp: SFTPWrapper, most: number, gather: () => void): Channel {
   const inner = sftp as SFTPWrapper & Inner;
   const waiting: (() => void)[] = [];
   const failing = new Set<(reason: RetryableError) => void>();
@@ -106,6 +107,7 @@ export function openChannel(sftp: SFTPWrapper, most: number): Channel {
           return;
         }
         inHand += 1;
+        gather();
         try {
           ask(done);
         } catch (error) {

@@ -27,6 +27,8 @@ export interface ConnectOptions {
 
 export interface Connection {
   readonly sftp: SFTPWrapper;
+  /** What is sent from now until the end of this turn leaves in one piece. */
+  readonly gather: () => void;
   /** Told once, when it has ended for whatever reason. */
   readonly onEnd: (listener: (reason: RetryableError) => void) => void;
   /** Ends it without waiting for anybody. */
@@ -135,6 +137,7 @@ function begin(account: Account, options: ConnectOptions): Attempt {
       sftp.on('close', () => socket.destroy());
       return {
         sftp,
+        gather: gatherer(socket),
         onEnd: (listener) => {
           if (ended === undefined) listeners.push(listener);
           else listener(ended);
@@ -159,6 +162,21 @@ function openSocket({ host, port }: Account, { publicOnly, addresses }: ConnectO
   if (publicOnly && isIP(host) !== 0 && !addresses.isPublic(host)) throw notAllowed(host, host);
   const lookup = publicOnly ? publicLookup(addresses, notAllowed) : addresses.lookup;
   return connectSocket({ host, port, noDelay: true, keepAlive: true, lookup });
+}
+
+/** One call of the system for all that one turn has to say: small requests cost little else. */
+function gatherer(socket: Socket): () => void {
+  let isGathering = false;
+  const flush = (): void => {
+    isGathering = false;
+    socket.uncork();
+  };
+  return () => {
+    if (isGathering) return;
+    isGathering = true;
+    socket.cork();
+    process.nextTick(flush);
+  };
 }
 
 const nobody = (server: string): HostFailure =>

@@ -119,7 +119,7 @@ function unknownMessage(options: HostKeyOptions, key: Buffer, { hasAuthority }: 
   const authority = hasAuthority
     ? ', and a line for it says that an authority vouches for it (@cert-authority), which is not possible here'
     : '';
-  return `${seen}${authority}. If whoever runs it says that this is right: '${scanOf(options, key)} >> ${fileOf(options)}'`;
+  return `${seen}${authority}. If whoever runs it says that this is right: ${scanOf(options, key)} >> '${fileOf(options)}'`;
 }
 
 function changedMessage(options: HostKeyOptions, key: Buffer, known: readonly KnownKey[]): string {
@@ -127,7 +127,7 @@ function changedMessage(options: HostKeyOptions, key: Buffer, known: readonly Kn
   return (
     `the key of ${serverOf(options)} has changed to ${keyType(key)} ${fingerprint(key)}, ${places} says otherwise: ` +
     'nothing is sent, it may be another machine. ' +
-    `If whoever runs it says that this is right: remove that line, then '${scanOf(options, key)} >> ${fileOf(options)}'`
+    `If whoever runs it says that this is right: remove that line, then ${scanOf(options, key)} >> '${fileOf(options)}'`
   );
 }
 

@@ -35,7 +35,7 @@ export function openLink({ connect, requests }: LinkOptions): Link {
       waiting: 0,
       channel: connect(controller.signal)
         .then((connection) => {
-          const channel = openChannel(connection.sftp, requests);
+          const channel = openChannel(connection.sftp, requests, connection.gather);
           current = { channel, connection };
           connection.onEnd((reason) => {
             channel.lose(reason);

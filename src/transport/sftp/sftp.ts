@@ -28,31 +28,24 @@ export interface SftpOptions {
   readonly around?: Partial<SshSurroundings> | undefined;
 }
 
-interface Shared {
-  readonly link: Link;
-  sessions: number;
-}
-
-/** Opens the transport for `sftp:`. All sessions of one account share one connection. */
+/** Opens the transport for `sftp:`. Each session is one connection, opened when it is first needed. */
 export function openSftp(options: SftpOptions): Transport {
   const { limits, logger, addresses = systemAddresses } = options;
-  const around = (): SshSurroundings => ({
+  const around: SshSurroundings = {
     home: homedir(),
     user: userInfo().username,
     agent: process.env['SSH_AUTH_SOCK'],
     hostKeys: 'strict',
     requests: usualRequests,
     ...options.around,
-  });
-  const links = new Map<string, Shared>();
-  const share = (site: Site): Shared => {
-    const key = keyOf(site);
-    const known = links.get(key);
-    if (known !== undefined) return known;
+  };
+  const links = new Set<Link>();
+  const open = (site: Site): Session => {
+    requireServer(site);
     const link = openLink({
-      requests: around().requests,
+      requests: around.requests,
       connect: async (stop) =>
-        connect(accountOf(site, around()), {
+        connect(accountOf(site, around), {
           timeout: limits.timeout,
           logger,
           addresses,
@@ -60,40 +53,36 @@ export function openSftp(options: SftpOptions): Transport {
           stop,
         }),
     });
-    const made = { link, sessions: 0 };
-    links.set(key, made);
-    return made;
+    links.add(link);
+    return {
+      ...sessionOf({ site, link, timeout: limits.timeout, logger }),
+      close: async () => {
+        links.delete(link);
+        await link.close();
+      },
+    };
   };
   return {
-    open: async (site) => {
-      const shared = share(site);
-      shared.sessions += 1;
-      const session = sessionOf({ site, link: shared.link, timeout: limits.timeout, logger });
-      return {
-        ...session,
-        close: async () => {
-          shared.sessions -= 1;
-          if (shared.sessions > 0) return;
-          links.delete(keyOf(site));
-          await shared.link.close();
-        },
-      };
-    },
+    open: async (site) => open(site),
     close: async () => {
-      const all = [...links.values()];
-      links.clear();
-      await Promise.all(all.map(({ link }) => link.close()));
+      await Promise.all([...links].map((link) => link.close()));
     },
   };
 }
 
-/** Who and where: sessions that agree in it share a connection. Throws PermanentError for what is no URL of a server. */
-function keyOf({ url, credential }: Site): string {
+/** Throws PermanentError for what is no URL of a server, and where we may not say who we are. */
+function requireServer({ url, credential }: Site): void {
   try {
-    const { host, port, user } = authorityOf(url);
-    return JSON.stringify([host, port, credential?.user ?? user, credential?.sshKeyfile]);
+    authorityOf(url);
   } catch (error) {
     throw new PermanentError(417, 'the base URL is not a URL', { cause: error });
+  }
+  if (credential?.isNobody === true) {
+    const { host } = authorityOf(url);
+    throw new PermanentError(
+      403,
+      `Forbidden: sftp needs an account, and none of ours is used on ${host} for a stranger; 'source_hosts ${host}' allows it`,
+    );
   }
 }
 
@@ -148,6 +137,10 @@ function sessionOf(setting: Setting): Omit<Session, 'close'> {
     remove: async (path, stop) => {
       const wanted = remotePath(path);
       await simply('removing', wanted, stop, (channel) => removeName(channel, wanted));
+    },
+    truncate: async (path, size, stop) => {
+      const wanted = remotePath(path);
+      await simply('cutting', wanted, stop, (channel) => channel.setAttributesOf(wanted, { size }));
     },
     link: async (path, to, stop) => {
       const wanted = remotePath(path);
