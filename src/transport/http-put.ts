@@ -64,7 +64,8 @@ export function openWriting(site: Site, setting: Setting): Writing {
       if (said.status === 405) return refuseFile(clean, stop);
       if (said.status === 409 && !isAgain && clean.includes('/')) await makeDirectory(parentOf(clean), stop);
       else if (isDav || said.status === 401 || said.status === 409 || isPassing(said.status)) {
-        for (const one of [clean, parentOf(clean)]) await refuseFile(one, stop);
+        // Below a file, some only answer that they were asked badly.
+        for (const one of [parentOf(clean), clean]) await refuseFile(one, stop);
         throw uploadError(said, 'make the directory');
       } else return;
     }
