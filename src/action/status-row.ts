@@ -17,6 +17,8 @@ export interface Row {
   readonly retries: number | undefined;
   /** First failure of what has been waiting longest, in milliseconds since 1970. */
   readonly oldestRetry: number | undefined;
+  /** Files of which blocks have come, but not all. */
+  readonly unfinished: number | undefined;
   /** Milliseconds since 1970. */
   readonly lastTransfer: number | undefined;
   /** Milliseconds from the publication of that one to its end. */
@@ -48,6 +50,7 @@ export function rowFrom(name: string, answer: ConfigurationStatus): Row {
     unacknowledged: sum(reports.map(({ unacknowledged }) => unacknowledged)),
     retries: answer.retries,
     oldestRetry: answer.oldestRetry,
+    unfinished: answer.unfinished,
     lastTransfer: last?.lastDone,
     lag: last?.lag,
     rate: reports.length === 0 ? undefined : sum(reports.map(({ rate }) => rate ?? 0)),
@@ -71,6 +74,7 @@ export const nothing = {
   unacknowledged: undefined,
   retries: undefined,
   oldestRetry: undefined,
+  unfinished: undefined,
   lastTransfer: undefined,
   lag: undefined,
   rate: undefined,
@@ -120,6 +124,15 @@ export function heldOf({ details }: Row): readonly HeldHost[] {
   return [...first.values()];
 }
 
+/** What it waits for besides its queue. */
+export const waitTexts = ({
+  oldestRetry,
+  unfinished = 0,
+}: Pick<Row, 'oldestRetry' | 'unfinished'>): readonly string[] => [
+  ...(oldestRetry === undefined ? [] : [`oldest retry failing for ${ageOf(oldestRetry)}`]),
+  ...(unfinished === 0 ? [] : [`${unfinished} ${unfinished === 1 ? 'file waits' : 'files wait'} for blocks`]),
+];
+
 export const heldText = ({ host, since, nextProbe }: HeldHost): string =>
   `${host} left alone since ${clockOf(since)}, next try ${clockOf(nextProbe)}`;
 
@@ -163,6 +176,7 @@ export const plain = (row: Row): Record<string, unknown> => ({
   unacknowledged: row.unacknowledged ?? null,
   retries: row.retries ?? null,
   oldest_retry: dateOf(row.oldestRetry) ?? null,
+  unfinished_files: row.unfinished ?? null,
   last_transfer: dateOf(row.lastTransfer) ?? null,
   lag_seconds: row.lag === undefined ? null : row.lag / 1000,
   rate: row.rate ?? null,

@@ -6,7 +6,17 @@ import { waitingIn } from '../process/posting/spools.js';
 import { type Call, type Run, orderOf } from './action.js';
 import { chosenNames, located } from './chosen.js';
 import { columns } from './columns.js';
-import { type Row, ageOf, dateOf, heldOf, heldText, nothing, plain, rowFrom, totalOf } from './status-row.js';
+import {
+  type Row,
+  dateOf,
+  heldOf,
+  heldText,
+  nothing,
+  plain,
+  rowFrom,
+  totalOf,
+  waitTexts,
+} from './status-row.js';
 
 /** Exit codes of status: all running, some missing, all stopped. */
 const ALL_RUNNING = 0;
@@ -60,7 +70,7 @@ const cellsOf = (row: Row): readonly string[] => {
     [
       ...(total === undefined ? [] : [describeBalance(total)]),
       row.reason,
-      ...(row.oldestRetry === undefined ? [] : [`oldest retry failing for ${ageOf(row.oldestRetry)}`]),
+      ...waitTexts(row),
       ...heldOf(row).map(heldText),
     ]
       .filter((text) => text !== '')

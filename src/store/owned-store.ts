@@ -110,6 +110,8 @@ function guarded(
       placed: checked(assemblies.placed),
       doubt: checked(assemblies.doubt),
       made: checked(assemblies.made),
+      lack: checked(assemblies.lack),
+      unfinished: checked(assemblies.unfinished),
       installing: checked(assemblies.installing),
       finished: checked(assemblies.finished),
       leave: checked(assemblies.leave),

@@ -153,6 +153,16 @@ export interface Assemblies {
   readonly doubt: (path: string, generation: string, number: number) => Promise<boolean>;
   readonly made: (path: string, generation: string, number: number) => Promise<void>;
   /**
+   * Blocks are not in their place after all, and cannot be had for the reason given, so that the file is not complete:
+   * they are missing until they are announced again. Only who was told `complete` may say so.
+   */
+  readonly lack: (
+    path: string,
+    generation: string,
+    blocks: readonly number[],
+    reason: string,
+  ) => Promise<void>;
+  /**
    * The file is about to get its name, or what else ends the gathering of its blocks: if it is not there any more, and
    * this was said, that has happened. `note` is told to whoever has to go on; undefined takes it back. Only who was told
    * `complete` may say so.
@@ -162,6 +172,8 @@ export interface Assemblies {
   readonly finished: (path: string, generation: string) => Promise<void>;
   /** The block, and the completion if it was with it, is nobody's again. */
   readonly leave: (path: string, generation: string, number: number) => Promise<void>;
+  /** Files of which blocks have come, but not all. */
+  readonly unfinished: () => Promise<number>;
 }
 
 /** A message that failed and waits for another attempt. */

@@ -288,6 +288,20 @@ describe.each(Object.keys(subjects))('files in blocks, in a store %s', (kind) =>
     expect(await other.assemblies.doubt(path, 'one', 2)).toBe(true);
   });
 
+  it('are missing again when they cannot be had, and complete when they have come', async () => {
+    await placeAll(store, claimOf(0), claimOf(1));
+    await place(store, claimOf(2));
+    await expect(other.assemblies.lack(path, 'one', [0], 'gone')).rejects.toThrow('not ours');
+    expect(await store.assemblies.unfinished()).toBe(1);
+    await store.assemblies.lack(path, 'one', [0, 1], 'gone');
+    expect(await store.assemblies.placed(path, 'one', 2)).toMatchObject({ complete: false, placed: 1 });
+    await leave(store, claimOf(2));
+    await placeAll(other, claimOf(1));
+    expect(await place(third, claimOf(0))).toEqual(whole);
+    await third.assemblies.finished(path, 'one');
+    expect(await store.assemblies.unfinished()).toBe(0);
+  });
+
   it('tell the next one that the file was about to be installed, until that is taken back', async () => {
     await placeAll(store, claimOf(0), claimOf(1));
     await place(store, claimOf(2));

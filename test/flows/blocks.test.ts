@@ -162,6 +162,24 @@ describe('blocks of a file', () => {
     expect(station.codes('d/large').slice(4).sort()).toEqual([201, 201, 304, 304]);
   });
 
+  it('are told by status while more of them are to come', async () => {
+    const data = contentOf(2 * BLOCK);
+    await announce(0, { data });
+    expect((await station.once()).code).toBe(0);
+    const { home } = station;
+    await home.run('sr_subscribe', ['start', 'flow']);
+    const row = async (): Promise<{ unfinished_files?: number } | undefined> => {
+      const { stdout } = await home.run('sr_subscribe', ['status', 'flow', '--json']);
+      return (JSON.parse(stdout) as { unfinished_files?: number }[])[0];
+    };
+    expect(await row()).toMatchObject({ unfinished_files: 1 });
+    expect((await home.run('sr_subscribe', ['status', 'flow'])).stdout).toContain('1 file waits for blocks');
+    await announce(1, { data });
+    await station.drained();
+    expect(await row()).toMatchObject({ unfinished_files: 0 });
+    await home.run('sr_subscribe', ['stop', 'flow']);
+  });
+
   it('with wrong bytes are refused, and the file waits for right ones', async () => {
     const data = contentOf(BLOCK + 20);
     await announce(0, { data });

@@ -6,6 +6,8 @@ import { table } from '../../src/store/engine/engine.js';
 import { openLevelStore } from '../../src/store/level-store.js';
 import { openMemoryEngine } from '../../src/store/engine/memory-engine.js';
 import { openOwnedStore } from '../../src/store/owned-store.js';
+import type { BlockClaim } from '../../src/store/store.js';
+import { listening } from '../stage/items.js';
 
 let directory: string;
 beforeEach(async () => {
@@ -59,6 +61,41 @@ describe('expiry', () => {
       expect(await store.seen.claim('k', 60_000)).toBe('known');
       expect(hasTurned).toBe(true);
     }
+    await owned.close();
+  });
+
+  it('says which file was given up before all of its blocks had come, once, and of no other', async () => {
+    let now = 1_700_000_000_000;
+    const log = listening();
+    const options = { now: () => now, retryTtl: 3_600_000, logger: log };
+    const owned = await openOwnedStore(openMemoryEngine(), options);
+    const { assemblies } = owned.join('a client');
+    const block = (path: string, number: number): BlockClaim => ({
+      path,
+      generation: 'one',
+      number,
+      count: 3,
+      blockSize: 10,
+      size: 26,
+      sum: '',
+      instant: now,
+      leftover: '/\n.hidden',
+    });
+    const place = async (path: string, number: number): Promise<void> => {
+      await assemblies.begin(block(path, number));
+      const { complete } = await assemblies.placed(path, 'one', number);
+      if (complete) await assemblies.finished(path, 'one');
+      await assemblies.leave(path, 'one', number);
+    };
+    await place('/half', 0);
+    await place('/half', 2);
+    for (const number of [0, 1, 2]) await place('/whole', number);
+    now += 3 * 3_600_000;
+    await owned.expire();
+    await owned.expire();
+    expect(log.lines).toEqual([
+      'warning: /half was given up: 2 of its 3 blocks have come, and none since 2023-11-14T22:13:20.000Z; it has to be announced again',
+    ]);
     await owned.close();
   });
 });

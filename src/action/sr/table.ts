@@ -1,5 +1,5 @@
 import type { InstanceStatus } from '../../process/daemon/status.js';
-import { type Row, ageOf, heldOf, heldText, plain } from '../status-row.js';
+import { type Row, ageOf, heldOf, heldText, plain, waitTexts } from '../status-row.js';
 
 /** One configuration, as `sr` shows it. */
 export interface SrRow extends Omit<Row, 'state'> {
@@ -69,11 +69,7 @@ const cellsOf = (row: SrRow): readonly string[] => [
 ];
 
 const whyOf = (row: SrRow): string =>
-  [
-    row.reason,
-    ...(row.oldestRetry === undefined ? [] : [`oldest retry failing for ${ageOf(row.oldestRetry)}`]),
-    ...heldOf(asRow(row)).map(heldText),
-  ]
+  [row.reason, ...waitTexts(row), ...heldOf(asRow(row)).map(heldText)]
     .filter((text) => text !== '')
     .join('; ');
 

@@ -12,13 +12,14 @@ const SAY_EVERY = 60_000;
 export const troubleOf = (owner: Pick<Owner, 'failed'>): string =>
   `state directory cannot be written: ${messageOf(owner.failed.reason)}`;
 
-/** What waits to be tried again; nothing while the store cannot be used. */
+/** What waits to be tried again, and for more to come; nothing while the store cannot be used. */
 export async function waitingIn(
   owner: Pick<Owner, 'store'> | undefined,
-): Promise<Pick<ConfigurationStatus, 'retries' | 'oldestRetry'>> {
+): Promise<Pick<ConfigurationStatus, 'retries' | 'oldestRetry' | 'unfinished'>> {
   try {
     const size = await owner?.store.retries.size();
-    return { retries: size?.waiting, oldestRetry: size?.oldest };
+    const unfinished = await owner?.store.assemblies.unfinished();
+    return { retries: size?.waiting, oldestRetry: size?.oldest, unfinished };
   } catch (thrown) {
     if (thrown instanceof FatalError) return {};
     throw thrown;

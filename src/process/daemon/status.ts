@@ -65,6 +65,8 @@ export interface ConfigurationStatus {
   readonly retries?: number | undefined;
   /** Of the one that has been waiting longest, its first failure, in milliseconds since 1970. */
   readonly oldestRetry?: number | undefined;
+  /** Files of which blocks have come, but not all. */
+  readonly unfinished?: number | undefined;
   /** Of the instance processes that have ended since the start. */
   readonly earlier: Balance;
   readonly instances: readonly InstanceStatus[];

@@ -39,9 +39,11 @@ export function assembler(
     const { assembly, block, target, result } = item;
     const { key } = assembly.generation;
     const count = (): Promise<Gathered> => assemblies.placed(target.path, key, assembly.parts.number);
+    const lack = (blocks: readonly number[], reason: string): Promise<void> =>
+      assemblies.lack(target.path, key, blocks, reason);
     const counted = block.placed ?? (await count());
     const gathered = counted.complete
-      ? await mend(item, counted, { root, transports, options, count }, stop)
+      ? await mend(item, counted, { root, transports, options, count, lack }, stop)
       : counted;
     if (!gathered.complete) return { path: target.path, gathered, complete: false, result };
     if (statInside(root, block.file) === undefined) return goneOn(item, gathered, root, options, stop);

@@ -1,4 +1,4 @@
-import { RetryableError } from '../../errors.js';
+import { PermanentError, RetryableError } from '../../errors.js';
 import type { Root } from '../../file/inside.js';
 import { statInside } from '../../file/look.js';
 import type { Assembly, BlockInHand, Fetched, Gathered } from '../../flow/item.js';
@@ -9,7 +9,7 @@ import { attributesOf } from '../fetch/attributes.js';
 import { fetchBlock } from '../fetch/fetch-block.js';
 import type { FetchOptions } from '../fetch/fetch-job.js';
 import { hasRange } from '../fetch/local-block.js';
-import { openBlock } from '../fetch/open-block.js';
+import { type Gathering, openBlock } from '../fetch/open-block.js';
 
 /** An item about a block that is in its place. */
 export type BlockItem = Fetched & { readonly assembly: Assembly; readonly block: BlockInHand };
@@ -20,6 +20,8 @@ export interface MendParts {
   readonly options: FetchOptions;
   /** How far it has come now. */
   readonly count: () => Promise<Gathered>;
+  /** Blocks that cannot be had. */
+  readonly lack: (blocks: readonly number[], reason: string) => Promise<void>;
 }
 
 /** How often the file may be removed under the hands of the one who makes it whole. */
@@ -42,10 +44,8 @@ export async function mend(
   for (let round = 0; round < ROUNDS; round += 1) {
     const isThere = statInside(root, block.file) !== undefined;
     if (!isThere && gathered.installing !== undefined) return gathered;
-    const isWhole = isThere
-      ? !(await mendSuspects(item, gathered, parts, stop))
-      : !(await remade(item, parts, stop));
-    if (isWhole) return gathered;
+    if (!isThere) await remake(item, parts, stop);
+    else if (await areMended(item, gathered, parts, stop)) return gathered;
     gathered = await parts.count();
     if (!gathered.complete) return gathered;
   }
@@ -54,50 +54,78 @@ export async function mend(
   );
 }
 
-/** Makes the file anew, without any of its blocks. Answers true. */
-async function remade(
+/** Makes the file anew, without any of its blocks. */
+async function remake(
   { block, subject }: BlockItem,
   { root, options }: MendParts,
   stop: AbortSignal,
-): Promise<true> {
+): Promise<void> {
   const { mode } = attributesOf(subject, options);
   const file = await openBlock(root, block, { offset: 0, mode, directoryMode: options.directoryMode }, stop);
   await file.close();
-  return true;
 }
 
-/** Fetches again what has not its sum. Answers whether the file was removed meanwhile: then there is more of it. */
-async function mendSuspects(
+/** Fetches again what has not its sum. Answers whether all of it is there now; if not, more is to be looked at. */
+async function areMended(
   item: BlockItem,
   { suspects }: Gathered,
-  { root, transports, options }: MendParts,
+  parts: MendParts,
   stop: AbortSignal,
 ): Promise<boolean> {
-  const { assembly, block, subject } = item;
   let isAnew = false;
   const doubt = async (): Promise<boolean> => {
     isAnew = true;
-    return block.doubt();
+    return item.block.doubt();
   };
+  const lost = new Map<number, PermanentError>();
   for (const suspect of suspects) {
-    const parts = blockOf(assembly.parts, suspect.number);
-    const sum = sumOfLedger(suspect.sum);
-    const range = { offset: blockOffset(parts), length: blockLength(parts), stop };
-    if (sum !== undefined && (await hasRange(root, block.file, { ...range, sum }))) continue;
-    const wanted = siblingOf(subject, assembly.parts, suspect.number, sum);
-    const job = {
-      item: { ...item, subject: wanted },
-      root,
-      options,
-      transports,
-      sum,
-      size: range.length,
-      range: rangeOf(parts),
-      lastAttempt: options.attempts,
-      parts,
-      into: { ...block, doubt },
-    };
-    await fetchBlock(job, stop);
+    try {
+      // A server that had something else once is not asked about each of many blocks again and again.
+      const attempts = lost.size > 0 ? 1 : parts.options.attempts;
+      await mendOne(item, suspect, { ...parts, into: { ...item.block, doubt }, attempts }, stop);
+    } catch (thrown) {
+      // What may be had later is left for another try of the item.
+      if (!(thrown instanceof PermanentError)) throw thrown;
+      lost.set(suspect.number, thrown);
+    }
   }
-  return isAnew;
+  const [first] = lost.values();
+  if (first === undefined) return !isAnew;
+  await parts.lack([...lost.keys()], first.message);
+  const own = lost.get(item.assembly.parts.number);
+  if (own !== undefined) throw own;
+  return false;
+}
+
+async function mendOne(
+  item: BlockItem,
+  suspect: Gathered['suspects'][number],
+  {
+    root,
+    transports,
+    options,
+    into,
+    attempts,
+  }: MendParts & { readonly into: Gathering; readonly attempts: number },
+  stop: AbortSignal,
+): Promise<void> {
+  const { assembly, subject } = item;
+  const parts = blockOf(assembly.parts, suspect.number);
+  const sum = sumOfLedger(suspect.sum);
+  const range = { offset: blockOffset(parts), length: blockLength(parts), stop };
+  if (sum !== undefined && (await hasRange(root, into.file, { ...range, sum }))) return;
+  const wanted = siblingOf(subject, assembly.parts, suspect.number, sum);
+  const job = {
+    item: { ...item, subject: wanted },
+    root,
+    options,
+    transports,
+    sum,
+    size: range.length,
+    range: rangeOf(parts),
+    lastAttempt: attempts,
+    parts,
+    into,
+  };
+  await fetchBlock(job, stop);
 }

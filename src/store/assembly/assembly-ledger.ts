@@ -42,6 +42,8 @@ export interface Ledger {
   readonly placedBlocks: (path: Buffer) => Promise<readonly number[]>;
   /** Somebody has just worked on it. */
   readonly touch: (path: Buffer) => void;
+  /** What was taken for being in its place is not. */
+  readonly lack: (path: Buffer, number: number) => void;
   /** It is about to be installed, as all blocks are in their place; undefined when it is not any more. */
   readonly install: (path: Buffer, note: string | undefined) => void;
   readonly finish: (path: Buffer) => void;
@@ -132,6 +134,7 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
   };
 
   const begun = (claim: BlockClaim): Head => ({
+    path: claim.path,
     generation: claim.generation,
     version: randomBytes(6).toString('hex'),
     count: claim.count,
@@ -241,6 +244,15 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     if (head !== undefined) setHead(path, { ...head, installing: undefined, leftover });
   };
 
+  const lack = (path: Buffer, number: number): void => {
+    const head = headOf(path);
+    const known = head && blockOf(path, head, number);
+    if (head === undefined || known === undefined) return;
+    setBlock(path, head, number, { ...known, length: undefined });
+    const wasPlaced = isPlaced(head, number, known);
+    setHead(path, { ...head, installing: undefined, placed: head.placed - (wasPlaced ? 1 : 0) });
+  };
+
   const install = (path: Buffer, note: string | undefined): void => {
     const head = headOf(path);
     if (head !== undefined && head.installing !== note) setHead(path, { ...head, installing: note });
@@ -252,5 +264,5 @@ export function openLedger(engine: Engine, now: () => number): Ledger {
     setHead(path, { ...head, state: 'finished', leftover: '', installing: undefined, touched: now() });
   };
 
-  return { headOf, judge, restart, take, place, move, placedBlocks, touch, install, finish };
+  return { lack, headOf, judge, restart, take, place, move, placedBlocks, touch, install, finish };
 }

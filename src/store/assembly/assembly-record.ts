@@ -26,6 +26,8 @@ export interface Head {
   readonly leftover: string;
   /** Whether it may still grow; whether it was installed. Then it only tells late copies that they are. */
   readonly state: 'growing' | 'open' | 'finished';
+  /** Of the file, for people: everything else knows it by its hash. */
+  readonly path?: string | undefined;
   /** Somebody began to install the file, and said so: when its blocks are not where they gathered, it was installed. */
   readonly installing?: string | undefined;
 }

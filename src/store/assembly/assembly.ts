@@ -162,6 +162,14 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
     return { site, head };
   };
 
+  const unfinished = async (): Promise<number> => {
+    const all = Buffer.from([table.assembly]);
+    let count = 0;
+    for await (const [, value] of engine.scan(all, endOf(all)))
+      if (decodeHead(value)?.state !== 'finished') count += 1;
+    return count;
+  };
+
   const of = (client: Client): Assemblies => ({
     begin: async (block, signal) => {
       signal?.throwIfAborted();
@@ -198,6 +206,17 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
       const { site, hold } = inHandAt(client, path, generation, number);
       doubts.settle(site, hold);
     },
+    lack: async (path, generation, blocks, reason) => {
+      const { site } = ownWhole(client, path, generation);
+      for (const number of blocks) ledger.lack(site.path, number);
+      site.installer = undefined;
+      const which = blocks.length === 1 ? `block ${blocks[0]} is` : `${blocks.length} blocks are`;
+      warn(
+        `${path}: ${which} lost, and cannot be fetched again before the file is announced again: ${reason}`,
+      );
+      await engine.written();
+    },
+    unfinished,
     installing: async (path, generation, note) => {
       ledger.install(ownWhole(client, path, generation).site.path, note);
       await engine.written();
@@ -249,7 +268,9 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
       else
         await sites.alone(path, async () => {
           const head = ledger.headOf(path);
-          if (head !== undefined && isStale(head)) await dispose(path, head);
+          if (head === undefined || !isStale(head)) return;
+          if (head.state !== 'finished') warn(expired(head));
+          await dispose(path, head);
         });
     }
     await waste.clear();
@@ -267,6 +288,10 @@ export async function openAssemblies(parts: AssembliesParts): Promise<OwnedAssem
     close: sites.quiet,
   };
 }
+
+/** Nothing else is heard of it: those that came have their records, and for those that did not there was no message. */
+const expired = ({ path = 'a file', placed, count, touched }: Head): string =>
+  `${path} was given up: ${placed} of its ${count} blocks have come, and none since ${new Date(touched).toISOString()}; it has to be announced again`;
 
 const gone = ({ path, number }: Pick<BlockClaim, 'path' | 'number'>): RetryableError =>
   new RetryableError(`block ${number} of ${path} is not ours any more: somebody else works on it`);

@@ -30,6 +30,11 @@ function texts(value: unknown): readonly string[] {
   return value.map(text);
 }
 
+function numbers(value: unknown): readonly number[] {
+  if (!Array.isArray(value)) throw refused('list');
+  return value.map(number);
+}
+
 function identity(value: unknown): RetryIdentity {
   if (!isRecord(value) || !isRecord(value['headers'])) throw refused('retry');
   const headers = Object.fromEntries(
@@ -129,6 +134,12 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
     async ({ assemblies }, [path, generation, n]) =>
       assemblies.leave(text(path), text(generation), number(n)),
   ],
+  [
+    'blockLack',
+    async ({ assemblies }, [path, generation, list, reason]) =>
+      assemblies.lack(text(path), text(generation), numbers(list), text(reason)),
+  ],
+  ['filesUnfinished', async ({ assemblies }) => assemblies.unfinished()],
   [
     'fileInstalling',
     async ({ assemblies }, [path, generation, note]) =>

@@ -59,6 +59,10 @@ function assembliesOver(link: Link): Assemblies {
     made: async (path, generation, number) => {
       await link.request('blockMade', [path, generation, number]);
     },
+    lack: async (path, generation, blocks, reason) => {
+      await link.request('blockLack', [path, generation, blocks, reason]);
+    },
+    unfinished: async () => (await link.request('filesUnfinished', [])) as number,
     installing: async (path, generation, note) => {
       await link.request('fileInstalling', [path, generation, note]);
     },
