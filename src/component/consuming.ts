@@ -122,9 +122,25 @@ export const fetchOptions = (config: Config): FetchOptions => {
  * itself written; a subscriber who says nothing gets whole files.
  */
 export const blocksOf = (config: Config): PlaceOptions['blocks'] => {
+  if (config.component === 'sender') return remoteBlocksOf(config);
   if (!config.transfer.inplace) return 'part';
   return writtenAt(config, 'inplace') === undefined ? 'hidden' : 'inplace';
 };
+
+/** Protocols that write a block into a file wherever it belongs. */
+const anywhere = /^(?:sftp|file):/u;
+
+/**
+ * Where blocks are announced further down, each is put into the file there; otherwise the file has its name when it is
+ * whole. Where the protocol cannot, a file is sent when all its blocks are here, and blocks that are files stay such.
+ */
+const remoteBlocksOf = ({ transfer, posting }: Config): PlaceOptions['blocks'] => {
+  if (!anywhere.test(transfer.destination ?? '')) return { i: 'hidden', p: 'part' };
+  return posting.postBroker.length > 0 ? 'inplace' : 'hidden';
+};
+
+/** Whether blocks are only counted, and the file is sent as a whole. */
+export const sendsWhole = ({ transfer }: Config): boolean => !anywhere.test(transfer.destination ?? '');
 
 export const installOptions = ({ transfer }: Config): InstallOptions => ({
   allowLinks: transfer.allowLinks,

@@ -5,10 +5,13 @@ import type { Placed, Taken } from '../flow/item.js';
 import type { Line } from '../flow/line.js';
 import { hook } from '../plugin/hook.js';
 import { latest, stillOurs } from '../stage/fetch/latest.js';
-import { type LocateOptions, locate } from '../stage/push/locate.js';
+import { type GatherIn, join } from '../stage/install/join.js';
+import { type LocateOptions, localFileOf, locate } from '../stage/push/locate.js';
 import { type PushOptions, push } from '../stage/push/push.js';
+import { namesOf } from '../stage/push/remote-names.js';
+import { wholeSent } from '../stage/push/whole-sent.js';
 import type { Kit } from './component.js';
-import { fetchOptions, inflightOf } from './consuming.js';
+import { fetchOptions, inflightOf, sendsWhole } from './consuming.js';
 import { inlineRefused, spoolRefused, vipRefused } from './reasons.js';
 
 /* What a program that sends has between its choice and its end. */
@@ -34,18 +37,38 @@ const locateOptions = ({ transfer }: Config, { user }: Kit): LocateOptions => ({
   ownExchange: `xs_${user}`,
 });
 
-const pushOptions = (config: Config, kit: Kit): PushOptions => ({
-  ...fetchOptions(config),
-  destination: kit.destination(),
-  allowLinks: config.transfer.allowLinks,
-});
+function pushOptions(config: Config, kit: Kit): PushOptions {
+  const locating = locateOptions(config, kit);
+  return {
+    ...fetchOptions(config),
+    destination: kit.destination(),
+    allowLinks: config.transfer.allowLinks,
+    sendsWhole: sendsWhole(config),
+    localOf: (item, subject) => localFileOf({ ...item, subject }, locating) ?? item.local,
+  };
+}
+
+/** Blocks gather under the name that the file has until it has its own. Nothing of it is on this machine. */
+const gatheredIn =
+  (inflight: string | undefined): GatherIn =>
+  ({ path }, _generation, storage) => ({
+    file:
+      storage === 'inplace'
+        ? path
+        : (namesOf(path, inflight === 'umask' ? undefined : inflight).inflight ?? path),
+    leftover: '',
+  });
 
 /** The way of an announced file to its final name on the server, and its trigger. */
 export const sent = <I extends Placed>(line: Line<Taken, I>, config: Config, kit: Kit) =>
   line
     .to(locate(kit.treeAt, locateOptions(config, kit), kit.logger))
     .to(latest(kit.store.paths, inflightOf(config), true))
+    .to(
+      join(kit.store.assemblies, undefined, { gatherIn: gatheredIn(inflightOf(config)), done: 'Delivered' }),
+    )
     .to(hook('on_part', kit.plugins))
     .to(stillOurs(kit.store.paths, kit.now))
-    .to(push(kit.transports(), kit.treeAt, pushOptions(config, kit)))
-    .to(hook('on_file', kit.plugins));
+    .to(push(kit.transports(), kit.treeAt, kit.store.assemblies, pushOptions(config, kit)))
+    .to(hook('on_file', kit.plugins))
+    .to(wholeSent);

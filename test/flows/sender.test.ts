@@ -119,3 +119,59 @@ describe('sr_sender', () => {
     expect((await stat(at('new'))).ino).toBe(ino);
   });
 });
+
+describe('a file that is announced in blocks', () => {
+  const large = Buffer.alloc(1_050_000, 'some text that is no text of its own ');
+  const blocks = ['--blocksize', '100000'];
+
+  it('has its name on the server when it is whole, and its blocks are there once', async () => {
+    await sender('inflight .tmp');
+    await put('d/large', large);
+    // An older version, and what somebody left who died.
+    await mkdir(at('d'));
+    await writeFile(at('d/large'), 'older');
+    await writeFile(at('d/large.tmp'), Buffer.alloc(2_000_000, 'y'));
+    await post(...blocks, '--randomize', data);
+    const said = await send();
+    expect(said).toMatch(/11 taken = 11 done \(201: 11\)/);
+    expect(await treeOf()).toEqual(['d', 'd/large']);
+    expect((await readFile(at('d/large'))).equals(large)).toBe(true);
+    const [there, here] = [await stat(at('d/large')), await stat(join(data, 'd/large'))];
+    expect([Math.trunc(there.mtimeMs), there.mode]).toEqual([Math.trunc(here.mtimeMs), here.mode]);
+    expect(said.match(/sent: /gu)).toHaveLength(1);
+  });
+
+  it('is announced further down once it is there, block by block', async () => {
+    await host.exchange('xdown');
+    const down = await listen(host, 'xdown');
+    await sender(
+      `post_broker ${brokerOf(host, user)}`,
+      'post_exchange xdown',
+      'post_base_url file:',
+      `directory ${receiver}`,
+    );
+    await put('large', large);
+    await writeFile(at('large'), Buffer.alloc(2_000_000, 'y'));
+    await post(...blocks, data);
+    await send();
+    expect((await readFile(at('large'))).equals(large)).toBe(true);
+    const posts = await down.count(11);
+    expect(new Set(posts.map(({ headers }) => headers['parts']))).toEqual(
+      new Set(Array.from({ length: 11 }, (_none, number) => `i,100000,11,50000,${number}`)),
+    );
+    expect(new Set(posts.map(({ body }) => body.split(' ').slice(1).join(' ')))).toEqual(
+      new Set([`file: ${at('large').replaceAll(' ', '%20')}`]),
+    );
+  });
+
+  it('is not sent while one of them is not as announced', async () => {
+    await sender('attempts 1');
+    const file = await put('large', large);
+    await post(...blocks, data);
+    await writeFile(file, Buffer.concat([large.subarray(0, 1_049_999), Buffer.from('?')]));
+    const ended = await home.run('sr_sender', ['--once', 'foreground', 'out']);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toMatch(/refused: .* 499 delivery problem: /);
+    expect(await treeOf()).toEqual(['large.tmp']);
+  });
+});

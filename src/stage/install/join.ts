@@ -12,6 +12,29 @@ import { namingOf } from '../fetch/leftover.js';
 import type { Gathering } from '../fetch/open-block.js';
 import { relativeTo } from '../place/target.js';
 
+/** The file that blocks are written into, and what would be left of it; empty where nothing has to be cleared away. */
+export type GatherIn = (
+  target: Target,
+  generation: string,
+  storage: Assembly['storage'],
+) => { readonly file: string; readonly leftover: string };
+
+export interface JoinOptions {
+  readonly gatherIn: GatherIn;
+  /** What has been done with a file whose last block comes again. */
+  readonly done: 'Downloaded' | 'Delivered';
+}
+
+/** A hidden file beside the target, or the target itself. */
+const besideTarget =
+  (inflight: string | undefined): GatherIn =>
+  (target, generation, storage) => {
+    const own = relativeTo(target);
+    if (storage === 'inplace') return { file: own, leftover: '' };
+    const file = assemblingPath(own, generation, namingOf(inflight));
+    return { file, leftover: `${target.root}\n${file}` };
+  };
+
 /**
  * Takes a block in hand, and asks how far its file has come. A block of a file that is whole already ends here; one that
  * is in its place goes on, because the file may be complete by now.
@@ -19,11 +42,12 @@ import { relativeTo } from '../place/target.js';
 export function join(
   assemblies: Assemblies,
   inflight: string | undefined,
+  { gatherIn, done: did }: JoinOptions = { gatherIn: besideTarget(inflight), done: 'Downloaded' },
 ): Stage<Entered, Pick<Joined, 'block'>> {
   return {
     name: 'join',
     run: (item, stop) =>
-      item.assembly === undefined ? pass : taken(item, item.assembly, assemblies, inflight, stop),
+      item.assembly === undefined ? pass : taken(item, item.assembly, assemblies, gatherIn, did, stop),
   };
 }
 
@@ -31,7 +55,8 @@ async function taken(
   item: Entered,
   { generation, parts, storage }: Assembly,
   assemblies: Assemblies,
-  inflight: string | undefined,
+  gatherIn: GatherIn,
+  did: string,
   stop: AbortSignal,
 ): Promise<Pick<Joined, 'block'> | Settled> {
   const { target, subject } = item;
@@ -40,8 +65,7 @@ async function taken(
       417,
       `${subject.baseUrl} ${subject.relPath} has ${generation.count} blocks, more than ${mostBlocks}: announce it in larger ones`,
     );
-  const own = relativeTo(target);
-  const file = storage === 'inplace' ? own : assemblingPath(own, generation.key, namingOf(inflight));
+  const { file, leftover } = gatherIn(target, generation.key, storage);
   const answer = await assemblies.begin(
     {
       path: target.path,
@@ -52,7 +76,7 @@ async function taken(
       size: generation.size,
       sum: subject.change.kind === 'write' ? ledgerSum(subject.change.sum) : '',
       instant: parsePubTime(subject.pubTime)?.instant ?? item.takenAt,
-      leftover: storage === 'inplace' ? '' : `${target.root}\n${file}`,
+      leftover,
       growing: generation.growing,
     },
     stop,
@@ -63,7 +87,7 @@ async function taken(
     doubt: () => assemblies.doubt(target.path, key, parts.number),
     made: () => assemblies.made(target.path, key, parts.number),
   };
-  return gainOf(answer, gathering, item.repeated);
+  return gainOf(answer, gathering, item.repeated && `${did}, redelivered`);
 }
 
 /** Where its blocks gather: since the first of them, whatever `inflight` says now. */
@@ -75,7 +99,7 @@ function placeOf(answer: BlockAnswer, { root }: Target, file: string): string {
 function gainOf(
   answer: BlockAnswer,
   gathering: Gathering,
-  repeated: boolean,
+  again: string | false,
 ): Pick<Joined, 'block'> | Settled {
   switch (answer.kind) {
     case 'missing':
@@ -84,9 +108,7 @@ function gainOf(
       return { block: { ...gathering, placed: answer } };
     case 'finished':
       // Its first record may never have been confirmed.
-      return repeated
-        ? done(201, 'Downloaded, redelivered')
-        : done(304, 'Not modified: the file of this block is here');
+      return again !== false ? done(201, again) : done(304, 'Not modified: the file of this block is here');
     case 'superseded':
       return superseded();
   }

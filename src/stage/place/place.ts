@@ -4,12 +4,14 @@ import type { Assembly, Placed, Selected, Target } from '../../flow/item.js';
 import type { Stage } from '../../flow/stage.js';
 import { type Announcement, targetRelPath } from '../../message/announcement.js';
 import { generationOf } from '../../message/generation.js';
-import { partSuffix } from '../../message/parts.js';
+import { type Parts, partSuffix } from '../../message/parts.js';
 import { decodeRelPath, encodeRelPath } from '../../message/rel-path.js';
 import type { NameScript } from './file-name.js';
 import { type Placing, type Plan, type PlanOptions, planOf, stripElements, targetOf } from './placement.js';
 import { type RepostOptions, repost } from './repost.js';
 import { type SelectOptions, selectAnnouncement } from '../choose/select.js';
+
+type Storage = 'hidden' | 'inplace' | 'part';
 
 export interface PlaceOptions extends PlanOptions {
   /** The rules, to ask about the other half of a rename. */
@@ -21,9 +23,9 @@ export interface PlaceOptions extends PlanOptions {
   readonly repost: RepostOptions;
   /**
    * What becomes of files that are announced in blocks: put together in a hidden file, or in the target itself, or kept
-   * block by block, each as a file of its own.
+   * block by block, each as a file of its own. Ranges of a file and blocks that are files may go different ways.
    */
-  readonly blocks: 'hidden' | 'inplace' | 'part';
+  readonly blocks: Storage | Readonly<Record<'i' | 'p', Storage>>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly warn: (text: string) => void;
@@ -186,19 +188,23 @@ function sourceOf(subject: Announcement, { blocks }: PlaceOptions): Pick<Placing
 /** What is put behind the name of the file: nothing where it is put together. */
 function suffixOf(change: Announcement['change'], announced: string, blocks: PlaceOptions['blocks']): string {
   if (change.kind !== 'write' || change.parts === undefined) return announced;
-  if (blocks !== 'part') return '';
+  if (storageOf(change.parts, blocks) !== 'part') return '';
   return announced === '' ? (partSuffix(change.parts, change.sum) ?? '') : announced;
 }
+
+const storageOf = ({ method }: Parts, blocks: PlaceOptions['blocks']): Storage =>
+  typeof blocks === 'string' ? blocks : blocks[method === 'p' ? 'p' : 'i'];
 
 function assemblyOf(
   subject: Announcement,
   { blocks, repost: { transferred } }: PlaceOptions,
 ): Assembly | undefined {
   const { change } = subject;
-  if (blocks === 'part' || !transferred || change.kind !== 'write' || change.parts === undefined)
-    return undefined;
+  if (!transferred || change.kind !== 'write' || change.parts === undefined) return undefined;
+  const storage = storageOf(change.parts, blocks);
+  if (storage === 'part') return undefined;
   const generation = generationOf(subject);
-  return generation && { generation, parts: change.parts, storage: blocks };
+  return generation && { generation, parts: change.parts, storage };
 }
 
 const isMovedBlock = ({ change }: Announcement, { repost: { transferred } }: PlaceOptions): boolean =>

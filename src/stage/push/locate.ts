@@ -39,7 +39,7 @@ export function locate(
     stop: lines.flush,
     run: (item) => {
       const { subject } = item;
-      const local = localFileOf(item, decodeRelPath(subject.relPath), options);
+      const local = localFileOf(item, options);
       if (local === undefined) {
         lines.say(
           `not sent: ${subject.baseUrl} ${subject.relPath} is no file of this machine; base_dir says where such files are`,
@@ -50,7 +50,7 @@ export function locate(
       const tree = treeAt(local.directory);
       requireThere(item, local, tree);
       const { from } = subject.moved ?? {};
-      const old = from === undefined ? undefined : localFileOf(item, from, options);
+      const old = from === undefined ? undefined : localFileOf(item, options, from);
       const isCopy = old !== undefined && statInside(tree, old.relPath) !== undefined;
       return { local, isCopy, inflight: standingIn(local.path) };
     },
@@ -59,11 +59,11 @@ export function locate(
 
 type Gain = Pick<Located, 'local' | 'isCopy' | 'inflight'>;
 
-/** The file that a path of an announcement means here. Throws PermanentError for one that leaves the tree. */
+/** The file that an announcement means here, or another path of its tree. Throws PermanentError for one that leaves the tree. */
 export function localFileOf(
   { subject, exchange }: Pick<Placed, 'subject' | 'exchange'>,
-  path: string,
   { baseDir, ownExchange }: LocateOptions,
+  path = decodeRelPath(subject.relPath),
 ): LocalFile | undefined {
   if (climbs(path) || hasForbiddenCharacter(path))
     throw new PermanentError(

@@ -2,15 +2,17 @@ import { posix } from 'node:path';
 import { PermanentError, messageOf } from '../../errors.js';
 import type { Root } from '../../file/inside.js';
 import { checkLinkText } from '../../file/link.js';
-import type { Installed, Located, Result } from '../../flow/item.js';
+import type { Installed, Joined, Located, Result } from '../../flow/item.js';
 import type { Stage } from '../../flow/stage.js';
 import { attempt as attempts } from '../../transport/attempts.js';
+import type { Assemblies } from '../../store/store.js';
 import type { Transports } from '../../transport/transport.js';
 import { remoteDirectories } from './remote-directories.js';
 import { hasMovedAway, isMovedThere } from './remote-move.js';
-import { type Attempt, type SendOptions, cannot, send } from './send.js';
+import { type Attempt, cannot, send } from './send.js';
+import { type BlockOptions, sendBlock } from './send-block.js';
 
-export interface PushOptions extends SendOptions {
+export interface PushOptions extends BlockOptions {
   /** Mode of directories that are made. */
   readonly directoryMode: number | undefined;
   /** Links may point anywhere (`allow_links`). */
@@ -18,7 +20,10 @@ export interface PushOptions extends SendOptions {
 }
 
 type Gain = Pick<Installed, 'bytes' | 'sum' | 'result' | 'path' | 'complete'> &
-  Partial<Pick<Installed, 'next'>>;
+  Partial<Pick<Installed, 'next' | 'gathered' | 'endsAssembly'>>;
+
+/** What is to be sent, and which block of which file it is, if it is one. */
+type Sendable = Located & Pick<Joined, 'block'>;
 
 /**
  * Makes the announced change on a server: sends the file, removes it, links it, or gives it its new name. Resolves when
@@ -27,14 +32,19 @@ type Gain = Pick<Installed, 'bytes' | 'sum' | 'result' | 'path' | 'complete'> &
 export function push(
   transports: Transports,
   treeAt: (directory: string) => Root,
+  assemblies: Assemblies,
   options: PushOptions,
-): Stage<Located, Gain> {
+): Stage<Sendable, Gain> {
   const directories = remoteDirectories(options.directoryMode);
-  const once = async (item: Located, number: number, stop: AbortSignal): Promise<Gain> => {
+  const once = async (item: Sendable, number: number, stop: AbortSignal): Promise<Gain> => {
     const session = await transports.session(options.destination, stop);
     try {
       const root = treeAt(item.local.directory);
-      return await change(item, { session, directories, root, number, stop }, options);
+      const attempt = { session, directories, root, number, stop };
+      const { assembly, block } = item;
+      if (assembly === undefined || block === undefined) return await change(item, attempt, options);
+      const sent = await sendBlock({ ...item, assembly, block }, attempt, options, assemblies);
+      return { ...sent, path: item.local.path };
     } finally {
       await session.close();
     }

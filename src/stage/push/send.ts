@@ -6,7 +6,7 @@ import { blockLength, wholeFile } from '../../message/parts.js';
 import type { Session } from '../../transport/transport.js';
 import { attributesOf } from '../fetch/attributes.js';
 import type { FetchOptions } from '../fetch/fetch-job.js';
-import { offer } from './local-data.js';
+import { type SendJob, offer } from './local-data.js';
 import type { RemoteDirectories } from './remote-directories.js';
 import { namesOf } from './remote-names.js';
 
@@ -31,24 +31,29 @@ export interface Attempt {
 
 type Sent = Pick<Installed, 'bytes' | 'sum' | 'result' | 'next'>;
 
-/** Sends a whole file; it has its final name when this resolves. What is in the way of it is forgotten, and made anew. */
+/** Sends an announced file, or a block that is a file. */
 export async function send(item: Located, attempt: Attempt, options: SendOptions): Promise<Sent> {
   const { change } = item.subject;
+  const { parts, sum } = change.kind === 'write' ? change : {};
+  const sent = await sendFile(item, { sum, size: parts && blockLength(parts) }, attempt, options);
+  const kept = parts?.method === 'p' ? parts : wholeFile(sent.bytes);
+  return { ...sent, next: { ...item.next, change: { kind: 'write', sum: sent.sum, parts: kept } } };
+}
+
+/**
+ * Sends the file that is here, which is to have that size and that sum; it has its final name when this resolves. What
+ * may be in the way of it is forgotten, and made anew.
+ */
+export async function sendFile(
+  item: Located,
+  announced: Pick<SendJob, 'sum' | 'size'>,
+  attempt: Attempt,
+  options: SendOptions,
+): Promise<Omit<Sent, 'next'>> {
   const { session, directories, root, number, stop } = attempt;
-  if (change.kind !== 'write' || session.put === undefined) throw cannot(options, 'take files');
-  const { sum, parts } = change;
-  const offered = await offer(
-    {
-      item,
-      root,
-      sum,
-      size: parts && blockLength(parts),
-      range: undefined,
-      lastAttempt: item.retry === undefined ? options.attempts : 1,
-      options,
-    },
-    number,
-  );
+  if (session.put === undefined) throw cannot(options, 'take files');
+  const lastAttempt = lastAttemptOf(item, options);
+  const offered = await offer({ item, root, ...announced, range: undefined, lastAttempt, options }, number);
   const names = namesOf(item.target.path, options.inflight);
   const { mode, modified } = attributesOf(item.subject, options);
   try {
@@ -62,11 +67,11 @@ export async function send(item: Located, attempt: Attempt, options: SendOptions
   } finally {
     await offered.close();
   }
-  const verdict = offered.verdict();
-  const kept = parts?.method === 'p' ? parts : wholeFile(offered.size);
-  const next = { ...item.next, change: { kind: 'write', sum: verdict.sum, parts: kept } } as const;
-  return { ...verdict, bytes: offered.size, next };
+  return { ...offered.verdict(), bytes: offered.size };
 }
+
+export const lastAttemptOf = ({ retry }: Pick<Located, 'retry'>, { attempts }: SendOptions): number =>
+  retry === undefined ? attempts : 1;
 
 /** What a server or its protocol cannot do will never work. */
 export const cannot = ({ destination }: Pick<SendOptions, 'destination'>, what: string): PermanentError =>
