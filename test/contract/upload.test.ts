@@ -456,6 +456,19 @@ describe.each(Object.keys(uploadServers))('%s', (name) => {
     }),
   );
 
+  it('cuts a file to a length, and sets mode and time without a byte', async ({ skip }) => {
+    await writeFile(local('cut'), 'longer than wanted');
+    await using(async (session) => {
+      if (session.truncate === undefined) skip();
+      else await session.truncate(path('cut'), 6, forever);
+    });
+    const modified = new Date('2020-02-02T02:02:02Z');
+    await put('cut', Buffer.alloc(0), { offset: 6, mode: 0o640, modified, whole: [] });
+    const there = await stat(local('cut'));
+    expect((await readFile(local('cut'))).toString()).toBe('longer');
+    expect([there.mode & 0o777, there.mtimeMs]).toEqual([0o640, modified.getTime()]);
+  });
+
   it('refuses at once when it is stopped already', async () => {
     const stopped = AbortSignal.abort();
     const session = await transports.session(server.baseUrl, forever);
