@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { openPool } from '../../src/transport/pool.js';
@@ -132,11 +132,17 @@ const own: Readonly<Record<string, Case>> = {
   },
   attempts: async (lab) => {
     const message = mismatch(lab);
-    // Somebody is writing it just now.
+    // Somebody is writing it just now: it is right a moment after the first look.
+    lab.plugin(
+      'later.mjs',
+      `import { writeFileSync } from 'node:fs';
+      export const on_part = ({ path }) => void setTimeout(() => writeFileSync(path, 'c'), 200);`,
+    );
     const healing = async (...lines: string[]): Promise<string> => {
       lab.file('a/b', 'b');
-      setTimeout(() => lab.file('a/b', 'c'), 100);
-      return bodyOf((await lab.run('sender', lines, { messages: [message] })).records[0]);
+      const { records } = await lab.run('sender', [...lines, 'on_part later.mjs'], { messages: [message] });
+      await expect.poll(() => readFileSync(join(lab.source, 'a/b'), 'utf8')).toBe('c');
+      return bodyOf(records[0]);
     };
     expect(await healing('attempts 1')).toContain(' 499 ');
     expect(await healing('attempts 2')).toContain(' 201 ');
