@@ -19,6 +19,9 @@ export interface DataLine {
   readonly cut: () => void;
 }
 
+/** It was never there: the server still waits for it, and has nothing to say. */
+export class NoDataLine extends RetryableError {}
+
 /** Servers that know no EPSV, or no EPRT, by the connection on which they said so. */
 const oldServers = new WeakSet<Dialogue>();
 
@@ -121,13 +124,13 @@ function failures(what: string, otherWay: string): Failing {
   let fail: Failing['fail'] = () => undefined;
   const failed = new Promise<never>((_, reject) => {
     fail = (error: NodeJS.ErrnoException) => {
-      const { code } = error;
-      if (code === undefined || !/^(ECONN(REFUSED|RESET)|EHOST|ENET|ETIMEDOUT|EPIPE)/u.test(code))
-        reject(error);
-      else {
-        const remedy = `check the firewalls, or choose '${otherWay}' in credentials.conf`;
-        reject(new RetryableError(`${what} (${code}): ${remedy}`, { cause: error }));
-      }
+      const { code = '' } = error;
+      const remedy = `check the firewalls, or choose '${otherWay}' in credentials.conf`;
+      const message = `${what} (${code}): ${remedy}`;
+      if (/^(ECONNREFUSED|EHOST|ENET|ETIMEDOUT)/u.test(code))
+        reject(new NoDataLine(message, { cause: error }));
+      else if (/^(ECONNRESET|EPIPE)/u.test(code)) reject(new RetryableError(message, { cause: error }));
+      else reject(error);
     };
   });
   failed.catch(() => undefined);

@@ -13,7 +13,7 @@ import { beginTask, type Place, type Task } from './task.js';
 import { fromNetwork } from './text-mode.js';
 
 /** Bytes that may have come and not been read before the server is made to wait. */
-const mostUnread = 256 * 1024;
+const mostUnread = 1024 * 1024;
 
 /** Files up to this size are waited for: then the connection is free at once. */
 const smallFile = 128 * 1024;

@@ -1,12 +1,12 @@
 import { RetryableError } from '../../errors.js';
 import { watch, type Watch } from '../watch.js';
-import type { DataLine } from './data-line.js';
+import { NoDataLine, type DataLine } from './data-line.js';
 import type { Exchange } from './dialogue.js';
 import type { Reply } from './reply.js';
 import type { Task } from './task.js';
 
 /** Milliseconds for which a reply is waited for that explains why a data connection is gone. */
-const explanation = 2000;
+const explanation = 1000;
 
 /** Milliseconds for which the end of something is waited for that nobody wants any more. */
 const courtesy = 5000;
@@ -16,7 +16,8 @@ export const lastReply = ({ done }: Exchange, { failed }: DataLine): Promise<Rep
   Promise.race([
     done,
     failed.catch(async (error: unknown) => {
-      await new Promise((resolve) => setTimeout(resolve, explanation).unref());
+      if (!(error instanceof NoDataLine))
+        await new Promise((resolve) => setTimeout(resolve, explanation).unref());
       throw error;
     }),
   ]);

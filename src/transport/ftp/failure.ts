@@ -70,7 +70,7 @@ export function replyError(
       `${what}: too many connections, or too long without a command: fewer lanes may help`,
     );
   }
-  if (/\b(TLS|SSL)\b|encrypt|PROT\b/iu.test(said) && [503, 521, 522, 530, 534, 550].includes(code)) {
+  if (wantsTls(reply)) {
     const remedy =
       security === 'none'
         ? "the server wants TLS: add 'tls,prot_p' to the entry in credentials.conf"
@@ -97,6 +97,11 @@ export function replyError(
   }
   return new RefusedReply(`${what}: try later`, reply);
 }
+
+/** Some codes are for that alone, others need words. */
+const wantsTls = ({ code, message }: Reply): boolean =>
+  [521, 522, 534].includes(code) ||
+  ([503, 530, 550].includes(code) && /\b(TLS|SSL)\b|encrypt|PROT\b/iu.test(message));
 
 /** Both codes say that a name is no good, and only the text tells why. */
 function refusedName(reply: Reply, what: string, said: string): RefusedReply {

@@ -121,8 +121,8 @@ const sessionOf = (place: Place): Omit<Session, 'close'> => ({
   get: (path, stop, range) => fetchFile(place, path, stop, range),
   put: (upload, stop) => sendFile(place, upload, stop),
   makeDirectory: (path, mode, stop) =>
-    doTask(place, 'make', path, stop, (task) => makeDirectory(task, path, mode, place)),
-  rename: (from, to, stop) => doTask(place, 'rename', from, stop, (task) => renameOver(task, from, to)),
-  remove: (path, stop) => doTask(place, 'remove', path, stop, (task) => removeName(task, path)),
-  look: (path, stop) => doTask(place, 'look at', path, stop, (task) => lookAt(task, path)),
+    doTask(place, 'make', [path], stop, (task) => makeDirectory(task, path, mode, place)),
+  rename: (from, to, stop) => doTask(place, 'rename', [from, to], stop, (task) => renameOver(task, from, to)),
+  remove: (path, stop) => doTask(place, 'remove', [path], stop, (task) => removeName(task, path)),
+  look: (path, stop) => doTask(place, 'look at', [path], stop, (task) => lookAt(task, path)),
 });

@@ -3,7 +3,7 @@ import { watch } from '../watch.js';
 import type { Clients, Lease } from './clients.js';
 import type { Dialogue } from './dialogue.js';
 import { ftpError, replyError } from './failure.js';
-import { shownFile } from './path.js';
+import { commandPath, shownFile } from './path.js';
 import { isDone, type Reply } from './reply.js';
 import type { Account } from './account.js';
 
@@ -79,15 +79,16 @@ export async function beginTask(
   };
 }
 
-/** A whole operation. */
+/** A whole operation on one name, or on several. */
 export async function doTask<T>(
   place: Place,
   verb: keyof typeof verbs,
-  path: string,
+  names: readonly [string, ...string[]],
   stop: AbortSignal,
   work: (task: Task) => Promise<T>,
 ): Promise<T> {
-  const task = await beginTask(place, verb, path, stop);
+  names.forEach(commandPath);
+  const task = await beginTask(place, verb, names[0], stop);
   try {
     const result = await work(task);
     task.end();

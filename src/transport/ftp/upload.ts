@@ -1,7 +1,8 @@
-import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { RetryableError } from '../../errors.js';
 import type { Upload } from '../transport.js';
 import { Unsupported } from '../unsupported.js';
+import type { Watch } from '../watch.js';
 import { openDataLine, type DataLine } from './data-line.js';
 import type { Exchange } from './dialogue.js';
 import { courseOf, lastReply, type Course } from './exchange-end.js';
@@ -16,6 +17,9 @@ import { toNetwork } from './text-mode.js';
 
 /** Milliseconds that the removal of what is not whole may take. */
 const tidying = 3000;
+
+/** Bytes that may have been given to the socket and not left it: while more come, those go on. */
+const mostUnsent = 1024 * 1024;
 
 /** Bytes handed on at a time: a slow line is seen to move. */
 const pieceSize = 256 * 1024;
@@ -150,6 +154,7 @@ async function giveStream(exchange: Exchange, line: DataLine, upload: Upload, ta
   const socket = await guard.wait(course.meanwhile(line.socket));
   socket.resume();
   const lines = account.isBinary ? undefined : toNetwork();
+  const flow = flowInto(socket, guard, course);
   let sent = 0;
   for await (const piece of sourceOf(upload, course)) {
     sent += piece.byteLength;
@@ -157,13 +162,27 @@ async function giveStream(exchange: Exchange, line: DataLine, upload: Upload, ta
     const bytes = lines === undefined ? piece : lines.next(piece);
     for (let from = 0; from < bytes.byteLength; from += pieceSize) {
       const some = bytes.subarray(from, from + pieceSize);
-      guard.got(some.byteLength);
-      if (!socket.write(some)) await guard.wait(course.meanwhile(once(socket, 'drain')));
+      await flow(some);
     }
   }
   if (upload.size !== undefined && sent !== upload.size) throw otherSize(tried, sent, upload.size);
   socket.end();
   return sent;
+}
+
+/** Writes, and waits while too much of what was written is still here. */
+function flowInto(socket: Socket, guard: Watch, { meanwhile }: Course): (bytes: Uint8Array) => Promise<void> {
+  let unsent = 0;
+  let wake: (() => void) | undefined;
+  return async (bytes) => {
+    unsent += bytes.byteLength;
+    socket.write(bytes, () => {
+      unsent -= bytes.byteLength;
+      guard.got(bytes.byteLength);
+      wake?.();
+    });
+    while (unsent > mostUnsent) await guard.wait(meanwhile(new Promise<void>((resolve) => (wake = resolve))));
+  };
 }
 
 /** What is to be sent. Nobody waits for it longer than the transfer goes on. */
@@ -214,7 +233,7 @@ async function tidy(place: Place, name: string): Promise<void> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), tidying);
   try {
-    await doTask(place, 'remove', name, controller.signal, (task) => removeName(task, name));
+    await doTask(place, 'remove', [name], controller.signal, (task) => removeName(task, name));
   } catch {
     // The next try writes over it.
   } finally {
