@@ -67,6 +67,8 @@ interface Host {
   /** Wait for the first word of a server that nobody knows. */
   readonly hopeful: Set<() => void>;
   patience: number;
+  /** It was said that its other files wait for its first word. */
+  isWaitSaid: boolean;
   lastAsked: number;
   lastHeard: number;
   /** When something of it last came to its end, well or with an answer such as 404. */
@@ -100,6 +102,7 @@ export function openBreaker(options: BreakerOptions): Breaker {
       hopeful: new Set(),
       giveUp: undefined,
       patience,
+      isWaitSaid: false,
       lastAsked: 0,
       lastHeard: 0,
       lastDone: 0,
@@ -112,6 +115,7 @@ export function openBreaker(options: BreakerOptions): Breaker {
 
   const spoke = (host: Host): void => {
     host.lastHeard = now();
+    host.isWaitSaid = false;
     for (const go of host.hopeful) go();
   };
   const heard = (host: Host): void => {
@@ -171,8 +175,15 @@ export function openBreaker(options: BreakerOptions): Breaker {
     return call;
   };
   const isCrowded = (host: Host): boolean => !isKnown(host) && host.waiting.size >= half;
+  const sayWait = (host: Host): void => {
+    if (!host.isWaitSaid)
+      logger.warning(`${host.name} has not answered yet: it keeps half of the lanes, its other files wait`);
+    host.isWaitSaid = true;
+  };
   const enter = (host: Host, stop: AbortSignal): Call => {
-    const admission = isCrowded(host)
+    const crowded = isCrowded(host);
+    if (crowded) sayWait(host);
+    const admission = crowded
       ? { held: now() + rules.firstPause * (1 + rules.random()) }
       : host.state.admit();
     if ('held' in admission) {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { lossyLink, startLongLink } from '../servers/long-link.js';
 import { startNginx } from '../servers/nginx.js';
@@ -65,6 +66,22 @@ describe('blocks of one file', () => {
     expect([ended.code, ended.stderr]).toEqual([0, ended.stderr]);
     expect(most).toBe(lanes);
     expect(station.site.asked).toHaveLength(13);
+    expect((await readFile(join(station.tree, 'large'))).equals(data)).toBe(true);
+  });
+
+  it('are all fetched in one run, from a server that takes its time for its first word', async () => {
+    const station = await arrange(4);
+    const data = randomBytes(6 * BLOCK);
+    let asked = 0;
+    station.serve('large', async () => {
+      asked += 1;
+      // Only those that were asked for at first wait; longer than a daemon would have the others wait.
+      if (asked <= 2) await pause(3300);
+      return data;
+    });
+    await announceBlocks(station, data);
+    const ended = await station.once();
+    expect([ended.code, ended.stderr]).toEqual([0, ended.stderr]);
     expect((await readFile(join(station.tree, 'large'))).equals(data)).toBe(true);
   });
 

@@ -270,6 +270,7 @@ describe('a silent server', () => {
     expect(server.requests).toHaveLength(4);
     // And one more is refused without any wait.
     expect(await failure('right/x')).toBeInstanceOf(HostHeld);
+    expect(lines.filter((line) => line.includes('has not answered yet'))).toHaveLength(1);
     stopped.abort();
     await Promise.all(work);
   });

@@ -29,6 +29,12 @@ import { openSaved } from './saved.js';
 import { bindingsPath, ownQueue, planQueue, refuseSplitInFront } from '../topology/queue-plan.js';
 import { openRoots } from './roots.js';
 
+/**
+ * Milliseconds for which a run that ends by itself waits for the first word of a server: what it has put off then makes it
+ * end as one that has failed.
+ */
+const GRACE_ONCE = 15_000;
+
 /** Milliseconds for removing the queue of a dry run. */
 const FORGET_LIMIT = 2000;
 
@@ -119,7 +125,12 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
   // Without a list of retries, what is not tried at once is never tried.
   const holds = createHolds(logger, now);
   const breaker = config.queue.retry
-    ? openBreaker({ logger, lanes: config.running.lanes, ...around.breaker })
+    ? openBreaker({
+        logger,
+        lanes: config.running.lanes,
+        ...(config.running.once && { grace: GRACE_ONCE }),
+        ...around.breaker,
+      })
     : undefined;
   const transports = once(({ publicOnly = false, trusts, openFile, takeAway }: Reach): Transports =>
     openTransports({
