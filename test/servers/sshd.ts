@@ -96,7 +96,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
       'UseDNS no',
       'LogLevel VERBOSE',
       // Tests connect more often at once than strangers should.
-      'MaxStartups 200',
+      ...(lines.some((line) => line.startsWith('MaxStartups')) ? [] : ['MaxStartups 200']),
       `Subsystem sftp internal-sftp ${sftpArguments}`,
       '',
     ].join('\n'),

@@ -81,6 +81,9 @@ const leastSize = 31 * 1024;
 /** No request is larger: servers that promise more have been seen to fail. */
 const mostSize = 255 * 1024;
 
+/** What the library says to all who wait when a channel has ended. */
+const noAnswer = 'No response from server';
+
 type Done<T> = (error?: Error | null, value?: T) => void;
 
 /** `gather` is told that something will be sent. */
@@ -96,9 +99,10 @@ export function openChannel(sftp: SFTPWrapper, most: number, gather: () => void)
       failing.add(reject);
       const done: Done<T> = (error, value) => {
         inHand -= 1;
-        failing.delete(reject);
+        // Why the connection has ended is told in a moment, to all who wait.
+        if (error?.message !== noAnswer) failing.delete(reject);
         if (error === undefined || error === null) resolve(value as T);
-        else reject(lost ?? answered(error));
+        else if (error.message !== noAnswer || lost !== undefined) reject(lost ?? answered(error));
         if (inHand < most) waiting.shift()?.();
       };
       const send = (): void => {

@@ -134,7 +134,7 @@ function begin(account: Account, options: ConnectOptions): Attempt {
         last ??= error;
         socket.destroy();
       });
-      sftp.on('close', () => socket.destroy());
+      for (const event of ['end', 'close']) sftp.on(event, () => socket.destroy());
       return {
         sftp,
         gather: gatherer(socket),
