@@ -74,7 +74,7 @@ async function arrange(name: string, { onTestFinished }: Pick<TestContext, 'onTe
     'sr_post',
     [
       ...['--post_broker', brokerOf(host, user), '--post_exchange', 'xpublic'],
-      ...['--post_base_url', 'http://data.example.org/', '--post_base_dir', data, data],
+      ...['--post_base_url', 'http://data.example.org/', '--post_base_dir', data, '--blocksize', '1', data],
     ],
     { deadline: 600_000 },
   );

@@ -1,5 +1,6 @@
 /** A subscriber's surroundings: a virtual host, a web server, a home, a queue that is bound before the program runs. */
 import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { lstat, mkdir, readFile, readdir, readlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { listen, type Listener } from './listener.js';
@@ -29,13 +30,15 @@ export interface Station {
   readonly queue: string;
   /** The directory everything goes to. */
   readonly tree: string;
+  /** What is announced to a program that sends is below it. */
+  readonly base: string;
   readonly site: Site;
   readonly sites: Sites;
   /** What the subscriber reports. */
   readonly records: Listener;
   /** Writes the configuration again, with other lines. */
   readonly configure: (lines: readonly string[]) => Promise<string>;
-  /** Lets the server answer so for a path (no leading slash). */
+  /** Lets the server answer so for a path (no leading slash); for a program that sends, the file is written below `base`. */
   readonly serve: (path: string, reply: Reply | (() => Reply | Promise<Reply>)) => void;
   /** Publishes an announcement of a path (no leading slash). */
   readonly announce: (path: string, what?: Announce) => Promise<void>;
@@ -62,8 +65,8 @@ export interface StationOptions {
   /** Lines of the configuration after those about the queue. */
   readonly lines?: readonly string[];
   readonly exchange?: string;
-  /** The program that fetches; sr_subscribe unless given. */
-  readonly program?: 'sr_subscribe' | 'sr_sarra';
+  /** The program that fetches, or sends; sr_subscribe unless given. */
+  readonly program?: 'sr_subscribe' | 'sr_sarra' | 'sr_sender';
   /** Instead of `mirror on`, the directory and `accept .*`. */
   readonly placement?: (tree: string) => readonly string[];
 }
@@ -105,6 +108,8 @@ export async function makeStation({
   const user = await host.user('bob');
   const home = await makeHome(host, [user]);
   const tree = join(home.directory, 'tree');
+  const base = join(home.directory, 'base');
+  const isSending = program === 'sr_sender';
   const queue = `q_${user.name}.flow`;
   await host.exchange(exchange);
   await host.exchange(`xs_${user.name}`);
@@ -123,10 +128,18 @@ export async function makeStation({
       `queue_name ${queue}`,
       'expire none',
       `exchange ${exchange}`,
+      ...(isSending ? ['destination file:', `base_dir ${base}`] : []),
       ...more,
       ...(placement?.(tree) ?? ['mirror on', `directory ${tree}`, 'accept .*']),
     ]);
   await configure(lines);
+
+  const serve = (path: string, reply: Reply | (() => Reply | Promise<Reply>)): void => {
+    replies.set(path, reply);
+    if (!isSending || !Buffer.isBuffer(reply)) return;
+    mkdirSync(dirname(join(base, path)), { recursive: true });
+    writeFileSync(join(base, path), reply);
+  };
 
   const publish = async (
     path: string,
@@ -151,14 +164,15 @@ export async function makeStation({
     user,
     queue,
     tree,
+    base,
     site,
     sites,
     records,
     configure,
-    serve: (path, reply) => replies.set(path, reply),
+    serve,
     announce: async (path, what = {}) => {
       const content = Buffer.from(what.content ?? `content of ${path}`);
-      if (!replies.has(path)) replies.set(path, content);
+      if (!replies.has(path)) serve(path, content);
       await publish(path, { parts: `1,${content.length},1,0,0`, sum: `d,${md5(content)}` }, what);
     },
     remove: (path, what = {}) =>
