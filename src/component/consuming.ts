@@ -73,7 +73,11 @@ export const queueOptions = (config: Config, kit: Kit): QueueOptions => ({
   pollPeriod: config.running.once ? POLL_PERIOD_ONCE : POLL_PERIOD,
   postPrefix: config.queue.topicPrefix,
   now: kit.now,
+  oneServer: hasOneServer(config),
 });
+
+/** All that is taken goes to one server: while that is left alone, nothing of it need be tried. */
+const hasOneServer = ({ component }: Config): boolean => component === 'sender';
 
 export const identityOf = ({ selection, posting }: Config, kit: Kit): Identity => ({
   source: selection.source ?? kit.user,
@@ -199,7 +203,9 @@ const consumingSettlers = (
   const isWanted = reportGate(kit.plugins);
   return [
     tidy(),
-    ...(config.queue.retry ? [retryLater(store.retries, { now }, logger)] : []),
+    ...(config.queue.retry
+      ? [retryLater(store.retries, { now, keepsPlaces: hasOneServer(config) }, logger)]
+      : []),
     ...(reporter === undefined
       ? []
       : [report(reporter.publisher, { route: reporter.route, host, user, now, isWanted }, logger)]),

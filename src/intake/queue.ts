@@ -1,6 +1,7 @@
 import type { Consumer, Delivery } from '../broker/broker.js';
 import type { Taken } from '../flow/item.js';
 import type { Touch } from '../flow/order.js';
+import type { Outcome } from '../flow/outcome.js';
 import type { Intake } from '../flow/stage.js';
 import { targetRelPath } from '../message/announcement.js';
 import { decode } from '../message/formats.js';
@@ -8,6 +9,7 @@ import { generationOf } from '../message/generation.js';
 import { decodeRelPath, normalisePath } from '../message/rel-path.js';
 import type { Decoded, RawMessage } from '../message/wire.js';
 import type { DueRetry, RetryList } from '../store/store.js';
+import { HostHeld } from '../transport/host-failure.js';
 import type { Vouch } from './identity.js';
 
 /*
@@ -28,6 +30,11 @@ export interface QueueOptions {
   /** Says where messages come from, whatever they say themselves; absent, they are believed. */
   readonly vouch?: Vouch | undefined;
   readonly now: () => number;
+  /**
+   * All goes to one server: while it is left alone no retry is taken, and what was keeps its place, so that in the end
+   * all are tried in their order.
+   */
+  readonly oneServer?: boolean;
 }
 
 /** The paths a message is about. Everything but a plain file may be a directory. */
@@ -47,6 +54,7 @@ export function touchesOf({ message }: Taken): readonly Touch[] {
 /** The intake of every consuming component. */
 export function queue(consumer: Consumer, retries: RetryList, options: QueueOptions): Intake<Taken> {
   let retriesInHand = 0;
+  const rest = options.oneServer === true ? restOf(options) : undefined;
   /** Looks at the retry list at once: one that was in hand has ended, and there were more due than fit. */
   let lookAgain: () => void = () => undefined;
 
@@ -62,6 +70,7 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
     takenAt: options.now(),
     repeated: delivery.redelivered,
     close: (outcome) => {
+      rest?.heed(outcome);
       if (outcome.kind === 'handed back') delivery.requeue();
       else delivery.ack();
       return undefined;
@@ -81,6 +90,7 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
         // Asked a second time when the first could not be written down.
         if (isInHand) retriesInHand -= 1;
         isInHand = false;
+        rest?.heed(outcome);
         if (outcome.kind === 'handed back') await retries.handBack(retry.id);
         // What failed again has been put back by the settler that keeps the retry list.
         else if (outcome.kind !== 'failed') await retries.done(retry.id);
@@ -92,7 +102,7 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
   const isQuiet = async (): Promise<boolean> => {
     if (consumer.unacknowledged() > 0 || retriesInHand > 0) return false;
     const { nextDue } = await retries.size();
-    if (nextDue !== undefined && nextDue <= options.now()) return false;
+    if (nextDue !== undefined && nextDue <= options.now() && rest?.isOver() !== false) return false;
     // Nothing will come; that it is a failure is said by whoever started us.
     if (consumer.isRefused?.() === true) return true;
     return (await consumer.ready()) === 0 && consumer.unacknowledged() === 0;
@@ -121,7 +131,7 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
       try {
         while (!stop.aborted) {
           if (due.length === 0 && clock.hasStruck()) {
-            const room = options.retriesAtOnce - retriesInHand;
+            const room = (rest?.most() ?? options.retriesAtOnce) - retriesInHand;
             if (room > 0) due.push(...(await retries.take(room)));
             mayBeMore = due.length >= room;
             if (options.once && due.length === 0 && inbox.isEmpty() && (await isDrained())) return;
@@ -156,6 +166,25 @@ export function queue(consumer: Consumer, retries: RetryList, options: QueueOpti
         await inbox.giveBack();
         for (const retry of due) await retries.handBack(retry.id);
       }
+    },
+  };
+}
+
+/** Milliseconds for which nothing is taken, at least, when the server was just being tried by somebody. */
+const SHORTEST_REST = 1000;
+
+/** How many retries may be in hand, where all go to one server. */
+function restOf({ retriesAtOnce, now }: QueueOptions) {
+  let until: number | undefined;
+  const isOver = (): boolean => until === undefined || now() >= until;
+  return {
+    isOver,
+    /** After a rest the first goes alone. */
+    most: (): number => (until === undefined ? retriesAtOnce : isOver() ? 1 : 0),
+    heed: (outcome: Outcome): void => {
+      if (outcome.kind === 'done') until = undefined;
+      else if (outcome.kind === 'failed' && outcome.error instanceof HostHeld)
+        until = Math.max(outcome.error.notBefore?.getTime() ?? 0, now() + SHORTEST_REST);
     },
   };
 }

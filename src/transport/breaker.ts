@@ -83,6 +83,7 @@ export function openBreaker(options: BreakerOptions): Breaker {
     failures: options.failures ?? 5,
     firstPause: options.firstPause ?? 5000,
     longestPause: options.longestPause ?? 300_000,
+    isAlone: options.isAlone,
     now: options.now ?? Date.now,
     random: options.random ?? Math.random,
   };
@@ -174,7 +175,8 @@ export function openBreaker(options: BreakerOptions): Breaker {
     };
     return call;
   };
-  const isCrowded = (host: Host): boolean => !isKnown(host) && host.waiting.size >= half;
+  const isCrowded = (host: Host): boolean =>
+    rules.isAlone !== true && !isKnown(host) && host.waiting.size >= half;
   const sayWait = (host: Host): void => {
     if (!host.isWaitSaid)
       logger.warning(`${host.name} has not answered yet: it keeps half of the lanes, its other files wait`);
@@ -230,10 +232,16 @@ export function openBreaker(options: BreakerOptions): Breaker {
       return await work(call);
     } catch (error) {
       judge(host, call, error, stop);
-      throw givenUp(call) ?? error;
+      throw givenUp(call) ?? asHeld(host, error);
     } finally {
       host.waiting.delete(call);
     }
+  };
+  /** Where there is one server only, who finds out that it is dead waits as all the others do, and in his turn. */
+  const asHeld = (host: Host, error: unknown): unknown => {
+    const held = rules.isAlone === true && error instanceof HostFailure ? host.state.held() : undefined;
+    if (held === undefined || !(error instanceof HostFailure)) return error;
+    return new HostHeld(error.message, { notBefore: new Date(held.nextProbe), cause: error });
   };
   const ask = (host: Host, session: Session, ...[path, stop, range]: Parameters<Session['get']>) =>
     guarded(host, stop, async (call) => {

@@ -6,6 +6,8 @@ export interface HoldRules {
   /** Milliseconds before the first probe; doubled with every probe that fails, up to the longest. */
   readonly firstPause: number;
   readonly longestPause: number;
+  /** There is no other server: all who wait do so for this one, in an order that is kept elsewhere. */
+  readonly isAlone?: boolean | undefined;
   readonly now: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
@@ -64,6 +66,7 @@ export function hostState(rules: HoldRules): HostState {
         probing = true;
         return { probe: true };
       }
+      if (rules.isAlone === true) return { held: nextProbe };
       // Spread, so that neither all come back in one moment nor the list of those who wait is gone through in vain.
       refused += 1;
       const earliest = probing ? now() + pause : nextProbe;

@@ -14,10 +14,10 @@ import { filesBelow } from './final-names.js';
  */
 
 const long = process.env['SR_LONG'] !== undefined;
-const FILES = long ? 50_000 : 150;
+const FILES = long ? 50_000 : 200;
 const PATIENCE = long ? 1_500_000 : undefined;
-/** Pairs of neighbours that may come the other way round: some are in hand at once. */
-const SWAPPED = 0.1;
+/** How far from its place a file comes, of all the way there is: those that found out that nobody answers come late. */
+const MOVED = 0.15;
 
 let host: TestHost;
 let users: readonly TestUser[];
@@ -91,11 +91,11 @@ async function waiting(name: string): Promise<number> {
 const peakOf = (pid: number): number =>
   Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 
-/** The part of all neighbours that stand the wrong way round. */
+/** How far names stand from where they belong: 0 in order, a third where there is none. */
 function disorder(names: readonly string[]): number {
-  let wrong = 0;
-  for (let n = 1; n < names.length; n += 1) if ((names[n - 1] ?? '') > (names[n] ?? '')) wrong += 1;
-  return wrong / names.length;
+  const places = new Map([...names].sort().map((name, place) => [name, place]));
+  const ways = names.map((name, place) => Math.abs(place - (places.get(name) ?? 0)));
+  return ways.reduce((sum, way) => sum + way, 0) / names.length ** 2;
 }
 
 describe.each(['oldest', 'newest'] as const)('a receiver that is down, retry_order %s', (order) => {
@@ -110,7 +110,11 @@ describe.each(['oldest', 'newest'] as const)('a receiver that is down, retry_ord
     // All wait for the one; whatever comes now goes to the other.
     const later = await announce('b', 10);
     await second.records.count(FILES + later.length);
-    await eventually('all of it waits', async () => (await waiting('down')) === FILES + later.length, PATIENCE);
+    await eventually(
+      'all of it waits',
+      async () => (await waiting('down')) === FILES + later.length,
+      PATIENCE,
+    );
     expect(first.records.all()).toHaveLength(0);
 
     await down.revive?.();
@@ -120,9 +124,10 @@ describe.each(['oldest', 'newest'] as const)('a receiver that is down, retry_ord
     const came = first.records.records().map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
     expect([...came].sort()).toEqual(all);
     const inOrder = order === 'oldest' ? came : [...came].reverse();
-    console.log(order, disorder(inOrder), inOrder.slice(0, 10), inOrder.slice(-10), peakOf(first.running.pid));
-    expect(disorder(inOrder), inOrder.join(' ')).toBeLessThan(SWAPPED);
+    expect(disorder(inOrder), inOrder.slice(0, 1000).join(' ')).toBeLessThan(MOVED);
     expect(await waiting('down')).toBe(0);
-    if (long) expect(peakOf(first.running.pid)).toBeLessThan(300);
+    if (long)
+      console.log(`${FILES} waited: ${peakOf(first.running.pid)} MiB at most, moved ${disorder(inOrder)}`);
+    expect(peakOf(first.running.pid)).toBeLessThan(300);
   });
 });

@@ -45,6 +45,14 @@ describe('a server', () => {
     expect(wait(host.admit())).toBe(5000);
   });
 
+  it('that is the only one has all wait for the same moment, in the order in which they stand', () => {
+    const rules = { failures: 1, firstPause: 5000, longestPause: 300_000, isAlone: true };
+    const alone = hostState({ ...rules, now: () => time, random: Math.random });
+    alone.failed(false, 'refused');
+    const moments = Array.from({ length: 50 }, () => wait(alone.admit()));
+    expect(new Set(moments)).toEqual(new Set([5000]));
+  });
+
   it('gets one probe at a time', () => {
     fail(3);
     time += 5000;

@@ -129,6 +129,7 @@ export async function openKit(config: Config, around: Surroundings, stop: AbortS
         logger,
         lanes: config.running.lanes,
         ...(config.running.once && { grace: GRACE_ONCE }),
+        isAlone: config.component === 'sender',
         ...around.breaker,
       })
     : undefined;

@@ -14,6 +14,8 @@ type Kept = Taken & Partial<Pick<Received, 'subject'>> & Partial<Pick<Placed, 't
 
 export interface RetryOptions {
   readonly now: () => number;
+  /** What was not tried because its server is left alone keeps its place among those that wait. */
+  readonly keepsPlaces?: boolean;
 }
 
 /** Milliseconds before the next pass: doubling from five seconds to five minutes. */
@@ -39,6 +41,10 @@ export function retryLater(retries: RetryList, options: RetryOptions, logger: Lo
     const line = `${error.message}; will be tried again after ${when}`;
     if (isHeld) logger.debug(line, { tries });
     else failures.say(line, { tries });
+    if (item.retry !== undefined && isHeld && options.keepsPlaces === true) {
+      await retries.handBack(item.retry.id);
+      return;
+    }
     if (item.retry !== undefined) {
       await retries.again(item.retry.id, { notBefore, reason: error.message });
       return;
