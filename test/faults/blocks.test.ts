@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, stat, utimes } from 'node:fs/promises';
+import { copyFile, mkdir, open, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -122,6 +122,45 @@ describe('a large file, its blocks in random order', () => {
       `blocks: ${2 * blocks.size} blocks, ${kills} kills, ${all.length} records, ${all.length - unmarked.length} marked, ${calls.length} triggers`,
     );
   });
+
+  it.runIf(long)(
+    'is whole, and never seen otherwise, whichever instances are killed, and whenever somebody removes what its blocks gather in',
+    async () => {
+      const seed = seedOf(process.env['SR_SEED']);
+      console.log(`blocks: SR_SEED=${seed}`);
+      const choose = chance(seed);
+      const large = await arrange(five, 20);
+      await started(large);
+      const sum = await newVersion(large, 1);
+      await postShuffled(large);
+      let removals = 0;
+      const over = new AbortController();
+      const removing = async (): Promise<void> => {
+        // Not for ever: it would never be whole.
+        while (removals < 6 && !over.signal.aborted) {
+          await pause(500 + choose(2000));
+          const hidden = (await large.files()).filter((name) => name.endsWith('.inflight'));
+          for (const name of hidden) {
+            await rm(join(large.tree, name), { force: true });
+            removals += 1;
+          }
+        }
+      };
+      const called = large.calls();
+      const isTriggered = async (): Promise<boolean> =>
+        large.triggers().length > 0 || large.calls() > called + 1;
+      const [kills] = await Promise.all([
+        killInstances(large, choose, isTriggered).finally(() => over.abort()),
+        removing(),
+      ]);
+      await large.atRest();
+      expect(await md5Of(join(large.tree, 'd/large'))).toBe(sum);
+      expect(large.triggers().map(({ md5 }) => md5)).toEqual(large.triggers().map(() => sum));
+      expect(await large.files()).toEqual(['d/large']);
+      expect(removals).toBeGreaterThan(0);
+      console.log(`blocks: ${kills} kills, the file removed ${removals} times`);
+    },
+  );
 
   it('is never seen as a mixture of two versions, and its trigger sees it whole', async () => {
     const large = await arrange(five, long ? 40 : 2);
