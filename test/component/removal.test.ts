@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writ
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Lab, type Message, type Ran, headersOf, md5, openLab, pubTime } from '../options/lab.js';
+import { startOddSshServer } from '../servers/odd-ssh-server.js';
 
 /* `delete on`: a file goes from its origin when it has arrived, and only then. */
 
@@ -162,5 +163,23 @@ describe('what stays', () => {
     const message = lab.announced('a', 'same');
     await collect([message], `directory ${lab.source}`, 'overwrite on');
     expect(isThere('a')).toBe(true);
+  });
+});
+
+describe('on a server of sftp', () => {
+  it('is what stands below the path of the base URL, and nothing of that name elsewhere', async () => {
+    const server = await startOddSshServer();
+    try {
+      mkdirSync(join(lab.directory, '.ssh'));
+      writeFileSync(join(lab.directory, '.ssh/known_hosts'), server.knownHost);
+      for (const path of ['/srv/out/b', '/b']) server.files.set(path, Buffer.from('text'));
+      const messages = [{ body: `${pubTime} ${server.url}/srv/out /b`, headers: headersOf('text') }];
+      const credential = { user: 'joe', password: 'right' };
+      await lab.run('subscribe', ['delete on'], { messages, credential });
+      expect(arrived('b')).toBe('text');
+      expect([...server.files.keys()]).toEqual(['/b']);
+    } finally {
+      await server.stop();
+    }
   });
 });

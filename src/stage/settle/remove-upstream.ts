@@ -7,7 +7,7 @@ import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
 import { blockLength, fileSize } from '../../message/parts.js';
 import { parseFileTime } from '../../message/pub-time.js';
-import { fetchPath, schemeOf } from '../../message/retrieval-url.js';
+import { fetchPath, remotePath, schemeOf } from '../../message/retrieval-url.js';
 import { attempt } from '../../transport/attempts.js';
 import type { RemoteEntry, Session, Transports } from '../../transport/transport.js';
 import { boundedLog } from '../door/bounded-log.js';
@@ -33,7 +33,10 @@ export interface RemovalOptions {
 /** What is to be removed, and how one sees that it is what we have. */
 interface Origin {
   readonly baseUrl: string;
+  /** As it is asked for: below the path of the base URL. */
   readonly path: string;
+  /** The same on the server, where it is looked at and removed. */
+  readonly remote: string;
   readonly size: number | undefined;
   /** Times that the version we have may have there. */
   readonly times: readonly number[];
@@ -63,9 +66,9 @@ export function removeUpstream(
     try {
       const { look, remove: removeThere } = session;
       if (look === undefined || removeThere === undefined) return tellOnce(origin.baseUrl, nowhere(origin));
-      const there = await look(origin.path, stop);
+      const there = await look(origin.remote, stop);
       if (there === undefined) return;
-      if (await isTaken({ session, origin, there, item }, stop)) await removeThere(origin.path, stop);
+      if (await isTaken({ session, origin, there, item }, stop)) await removeThere(origin.remote, stop);
       else
         failures.say(
           `${origin.baseUrl} ${origin.path} stays at its origin: it is not the one that was taken`,
@@ -116,6 +119,7 @@ function originOf(item: Item, outcome: Outcome): Origin | undefined {
   return {
     baseUrl: subject.baseUrl,
     path,
+    remote: remotePath(subject.baseUrl, subject.relPath),
     size: parts && (parts.method === 'p' ? blockLength(parts) : fileSize(parts)),
     times: [upstream?.modified?.getTime(), announced].filter((time) => time !== undefined),
   };
