@@ -12,6 +12,9 @@ import { operatorTime, shownText } from './sftp-error.js';
 /** Milliseconds between two signs of life on an idle connection, and how many may go unanswered. */
 const keepAlive = { keepaliveInterval: 15_000, keepaliveCountMax: 4 };
 
+/** Milliseconds for a connection to end as it should. */
+const longestFarewell = 1000;
+
 /** Servers end a login that takes longer. */
 const longestLogin = 120_000;
 
@@ -33,7 +36,7 @@ export interface Connection {
   readonly onEnd: (listener: (reason: RetryableError) => void) => void;
   /** Ends it without waiting for anybody. */
   readonly destroy: () => void;
-  /** Ends it as it should be; resolves when it has ended. */
+  /** Ends it as it should be, or after a moment in any way; resolves when it has ended. */
   readonly end: () => Promise<void>;
 }
 
@@ -143,9 +146,7 @@ function begin(account: Account, options: ConnectOptions): Attempt {
           else listener(ended);
         },
         destroy: () => socket.destroy(),
-        end: async () => {
-          if (!socket.destroyed) await client.end();
-        },
+        end: () => farewell(client, socket),
       };
     }),
     phase: () => phase,
@@ -162,6 +163,20 @@ function openSocket({ host, port }: Account, { publicOnly, addresses }: ConnectO
   if (publicOnly && isIP(host) !== 0 && !addresses.isPublic(host)) throw notAllowed(host, host);
   const lookup = publicOnly ? publicLookup(addresses, notAllowed) : addresses.lookup;
   return connectSocket({ host, port, noDelay: true, keepAlive: true, lookup });
+}
+
+/** A server that does not answer to it is left without a word. */
+async function farewell(client: SftpClient, socket: Socket): Promise<void> {
+  if (socket.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), longestFarewell);
+  try {
+    await client.end();
+  } catch {
+    // It has ended in another way.
+    socket.destroy();
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** One call of the system for all that one turn has to say: small requests cost little else. */

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -88,6 +88,32 @@ const put = (transports: Transports, url: string, text: string, more: Partial<Up
 const once = async function* (data: Uint8Array): AsyncGenerator<Uint8Array> {
   yield data;
 };
+
+/** Passes on what is said, until it is told to hear and say nothing any more, not even that it has ended. */
+async function deaf(port: number): Promise<{ port: number; silence: () => void }> {
+  const all: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connect(port, '127.0.0.1');
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.pipe(far);
+    far.pipe(near);
+    all.push(near, far);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  ending.push(async () => {
+    for (const socket of all) socket.destroy();
+    server.close();
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    silence: () => {
+      for (const socket of all) {
+        socket.unpipe();
+        socket.pause();
+      }
+    },
+  };
+}
 
 /** What a promise is rejected with. */
 const failure = async (work: Promise<unknown>): Promise<Error> => {
@@ -323,6 +349,17 @@ describe('a connection that ends', () => {
     // The end of the connection is heard of in its own time.
     await expect.poll(() => get(transports, server.url, '/file').catch(String)).toBe('text');
     expect(server.connections()).toBe(2);
+  });
+
+  it('is left without a word when the server says nothing any more', async () => {
+    const server = await serverWith();
+    server.files.set('/file', Buffer.from('text'));
+    const proxy = await deaf(server.port);
+    writeFileSync(join(home, '.ssh/known_hosts'), server.knownHost.replace(/:\d+/u, `:${proxy.port}`));
+    const transports = opened(joe);
+    expect(await get(transports, `sftp://joe@127.0.0.1:${proxy.port}/`, '/file')).toBe('text');
+    proxy.silence();
+    await transports.close();
   });
 
   it('is given up when the server is silent', async () => {
