@@ -83,7 +83,7 @@ export function commandsOf(block: Block): readonly string[] {
 
 /** The file that a block is, by its first lines: `# subscribe/gfs.conf`, `// plugins/x.mjs`. */
 export const fileOf = ({ text }: Block): string | undefined =>
-  /^(?:#!.*\n)?(?:#|\/\/) ((?:subscribe|post|report|sarra|winnow|shovel|plugins)\/[\w.-]+)$/mu.exec(
+  /^(?:#!.*\n)?(?:#|\/\/) ((?:subscribe|post|report|sarra|sender|winnow|shovel|plugins)\/[\w.-]+)$/mu.exec(
     text.split('\n').slice(0, 2).join('\n'),
   )?.[1];
 

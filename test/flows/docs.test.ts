@@ -111,7 +111,7 @@ async function makePlace(name: string, blocks: readonly Block[]): Promise<Place>
     await put(target, here(block.text), file.startsWith('plugins/') ? 0o755 : 0o600);
   }
   const editor = join(directory, 'editor');
-  await put(editor, `#!/bin/sh\ncp "${directory}/typed/subscribe/$(basename "$1")" "$1"\n`, 0o755);
+  await put(editor, `#!/bin/sh\ncp "${directory}"/typed/*/"$(basename "$1")" "$1"\n`, 0o755);
   const environment = {
     PATH: [join(directory, 'npm/bin'), ...(name === 'quickstart' ? [] : [bin]), process.env['PATH']].join(
       ':',
@@ -255,7 +255,7 @@ async function follow(file: string, name: string, proofs: Proofs): Promise<Place
 /** Daemons that a failed test left running. */
 async function stopDaemons(place: Place): Promise<void> {
   if (!existsSync(join(place.home, '.cache/sarra'))) return;
-  await launch(place, 'sr_subscribe stop', false).ended;
+  await launch(place, 'sr_subscribe stop; sr_sender stop', false).ended;
 }
 
 /** Alice posts a part of the site, by the program a reader would use. */
@@ -334,6 +334,21 @@ describe('the commands of the documents', () => {
     // Two blocks, a file that has stopped growing, and two files directly; two kept while the broker was away; and
     // posted from the spool.
     expect(depths).toEqual([5, 5, 7]);
+  });
+
+  it('of the page about sending do what it says', async () => {
+    const sent = (place: Place): Promise<string[]> =>
+      readdir(join(place.directory, 'data/clinic'), { recursive: true }).then((names) => names.sort());
+    const day = new Date().toISOString().slice(0, 10).replaceAll('-', '');
+    await follow('docs/sender.md', 'sender', {
+      'Try it on a disk': async (place) => {
+        expect(await sent(place)).toEqual([]);
+        await postSite(place, 'model');
+      },
+      Send: async (place) => {
+        expect(await sent(place)).toEqual(['inbox', `inbox/${day}`, `inbox/${day}/wind.grib2`]);
+      },
+    });
   });
 
   it('of the guide for subscribers do what it says', async () => {
