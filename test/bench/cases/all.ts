@@ -7,6 +7,7 @@ import { postName, postSum } from './post.js';
 import { postBlocks, postBlocksAlone } from './post-blocks.js';
 import { routing } from './routing.js';
 import { sarra } from './sarra.js';
+import { sendFtp, sendLargeSftp, sendSmallSftp } from './send.js';
 import { start } from './start.js';
 import { subscribeFile } from './subscribe-file.js';
 import { subscribeBlocks, subscribeLarge, subscribeMedium, subscribeSmall } from './subscribe-http.js';
@@ -18,6 +19,9 @@ export const cases: readonly Case[] = [
   subscribeBlocks,
   subscribeFile,
   sarra,
+  sendSmallSftp,
+  sendLargeSftp,
+  sendFtp,
   postSum,
   postName,
   postBlocks,
