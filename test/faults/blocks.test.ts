@@ -53,7 +53,10 @@ async function newVersion(large: LargeFile, number: number): Promise<string> {
 const postShuffled = (large: LargeFile): Promise<void> =>
   large.post('d/large', '--blocksize', BLOCK, '--randomize');
 
-/** Kills running instances, chosen by lot, until `isOver`; how many. */
+/**
+ * Kills running instances, chosen by lot, until `isOver`; how many. The last one is left alone: those that died are
+ * started again later and later, and one that is killed whenever it is alone never gets a block to its place.
+ */
 async function killInstances(
   large: LargeFile,
   choose: (below: number) => number,
@@ -62,7 +65,7 @@ async function killInstances(
   let kills = 0;
   while (!(await isOver())) {
     const running = ((await large.crew())?.instances ?? []).filter(({ state }) => state === 'running');
-    const pid = running[choose(Math.max(1, running.length))]?.pid;
+    const pid = running.length > 1 ? running[choose(running.length)]?.pid : undefined;
     try {
       if (pid !== undefined) {
         process.kill(pid, 'SIGKILL');

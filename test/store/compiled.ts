@@ -22,6 +22,9 @@ export interface Child {
   readonly kill: (signal?: NodeJS.Signals) => Promise<void>;
 }
 
+/** To measure without what is spent; and the heap grows as in the programs (`src/process/daemon/heap.ts`). */
+const settings = ['--expose-gc', '--heap-growing-percent=50'];
+
 async function compile(into: string): Promise<void> {
   const folders = ['store', 'message'].map((name) => join(root, 'src', name));
   const listed = folders.map(async (folder) =>
@@ -96,7 +99,7 @@ export async function compiled(): Promise<Compiled> {
   const program = join(into, 'test', 'store', 'child.js');
   return {
     start: (role, ...args) => {
-      const child = spawn(process.execPath, ['--expose-gc', program, role, ...args], {
+      const child = spawn(process.execPath, [...settings, program, role, ...args], {
         stdio: ['pipe', 'pipe', 'inherit'],
       });
       return follow(child);

@@ -69,8 +69,12 @@ export const nothing = Buffer.alloc(0);
 /** Bytes of a hashed text: short, and of one length whatever a hostile message contains. */
 export const hashLength = 16;
 
-/** 16 bytes that stand for a text in keys. */
-export const hashOf = (text: string): Buffer => hash('sha256', text, 'buffer').subarray(0, hashLength);
+/**
+ * 16 bytes that stand for a text in keys. By way of a string: a buffer of its own for each would be memory of the system,
+ * which never comes back in one piece.
+ */
+export const hashOf = (text: string): Buffer =>
+  Buffer.from(hash('sha256', text, 'binary').slice(0, hashLength), 'binary');
 
 /** A key as text, one character for a byte: a Map compares buffers by identity. */
 export const nameOf = (key: Uint8Array): string =>

@@ -16,10 +16,10 @@ const newBatch = (): Batch => ({ changes: new Map(), done: deferred<undefined>()
 /** Keeps blocks read lately; the memory of a store is about this, twice the write buffer, and the batches. */
 const cacheSize = 4 * 1024 * 1024;
 /**
- * Files that are open at once, of 2 MiB each. Their pages count as memory of ours where the kernel has room to keep
- * them; that is all they are good for: reading from a file that has to be opened again takes no more time.
+ * Files that are open at once, of 2 MiB each, whose pages count as memory of ours where the kernel has room to keep them.
+ * LevelDB takes no fewer.
  */
-const maxOpenFiles = 30;
+const maxOpenFiles = 74;
 /** Entries that a scan reads at once: few at first, because most look only at the head. */
 const scanSteps = { first: 8, most: 256 };
 
