@@ -102,6 +102,13 @@ export function parseFileTime(text: string): number | undefined {
 }
 
 /**
+ * Whether a server that tells a time means the announced one: many tell whole seconds; times that travel are cut to
+ * milliseconds, and those of the system rounded.
+ */
+export const isSameFileTime = (announced: number, there: number): boolean =>
+  there % 1000 === 0 ? Math.floor(announced / 1000) * 1000 === there : Math.abs(announced - there) <= 1;
+
+/**
  * Writes an instant (milliseconds since 1970, may have a fraction) with exactly three digits after the point, cut
  * and not rounded: every reader takes them for the same time. Instants outside of the years 0 to 9999 are moved to
  * the nearest end, and what is not a number to 1970.

@@ -1,12 +1,9 @@
 import { posix } from 'node:path';
 import type { Located } from '../../flow/item.js';
 import { fileSize } from '../../message/parts.js';
-import { parseFileTime } from '../../message/pub-time.js';
+import { isSameFileTime, parseFileTime } from '../../message/pub-time.js';
 import type { RemoteEntry } from '../../transport/transport.js';
 import type { Attempt } from './send.js';
-
-/** Servers tell whole seconds, and some every other one. */
-const SAME_TIME = 2000;
 
 /**
  * The new half of a rename: true when the server has the file under its new name, because the other half has moved it, or
@@ -30,8 +27,7 @@ function isAnnounced({ subject }: Located, there: RemoteEntry | undefined): bool
   if (change.kind !== 'write' || change.parts === undefined || there?.kind !== 'file') return false;
   const announced = parseFileTime(headers.get('mtime') ?? '');
   if (announced === undefined || there.modified === undefined) return false;
-  const isSameTime = Math.abs(there.modified.getTime() - announced) < SAME_TIME;
-  return isSameTime && there.size === fileSize(change.parts);
+  return isSameFileTime(announced, there.modified.getTime()) && there.size === fileSize(change.parts);
 }
 
 /**

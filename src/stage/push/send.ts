@@ -75,4 +75,7 @@ export const lastAttemptOf = ({ retry }: Pick<Located, 'retry'>, { attempts }: S
 
 /** What a server or its protocol cannot do will never work. */
 export const cannot = ({ destination }: Pick<SendOptions, 'destination'>, what: string): PermanentError =>
-  new PermanentError(499, `delivery problem: ${destination} cannot ${what}`);
+  new PermanentError(499, `delivery problem: ${shown(destination)} cannot ${what}`);
+
+/** What stands behind a question mark may be a signature, and whoever announced the file reads this. */
+const shown = (destination: string): string => destination.replace(/[?#].*$/su, '');

@@ -6,7 +6,7 @@ import type { Outcome } from '../../flow/outcome.js';
 import type { Settler } from '../../flow/stage.js';
 import type { Logger } from '../../logger.js';
 import { blockLength, fileSize } from '../../message/parts.js';
-import { parseFileTime } from '../../message/pub-time.js';
+import { isSameFileTime, parseFileTime } from '../../message/pub-time.js';
 import { fetchPath, remotePath, schemeOf } from '../../message/retrieval-url.js';
 import { attempt } from '../../transport/attempts.js';
 import type { RemoteEntry, Session, Transports } from '../../transport/transport.js';
@@ -138,7 +138,7 @@ async function isTaken({ session, origin, there, item }: Look, stop: AbortSignal
   const { size, times } = origin;
   if (size !== undefined && there.size !== undefined && there.size !== size) return false;
   const { modified } = there;
-  if (modified !== undefined && times.some((time) => isSameTime(time, modified.getTime()))) return true;
+  if (modified !== undefined && times.some((time) => isSameFileTime(time, modified.getTime()))) return true;
   const change = item.subject?.change;
   const sum = change?.kind === 'write' && change.parts?.method !== 'i' ? change.sum : undefined;
   const algorithm = sum?.algorithm === 'z' ? undefined : contentAlgorithm(sum);
@@ -153,7 +153,3 @@ async function isTaken({ session, origin, there, item }: Look, stop: AbortSignal
     throw error instanceof RetryableError ? error : new RetryableError(messageOf(error), { cause: error });
   }
 }
-
-/** Many servers tell whole seconds; times that travel are cut to milliseconds, and those of the system rounded. */
-const isSameTime = (expected: number, there: number): boolean =>
-  there % 1000 === 0 ? Math.floor(expected / 1000) * 1000 === there : Math.abs(expected - there) <= 1;

@@ -32,11 +32,17 @@ export async function storeHidden(task: Task, { name, mode, store, empty }: Hidi
   if (isDone(masked) && !isUnknown(masked)) {
     const umask = umaskOf(before);
     usual = umask === undefined ? usualMode : 0o666 & ~umask;
-    // One that is there already would keep its permissions.
-    await task.ask(`DELE ${path}`);
-    bytes = await store();
-    const back = await task.ask(`SITE UMASK ${(umask ?? 0o022).toString(8).padStart(3, '0')}`);
-    if (!isDone(back)) throw new RetryableError(`cannot ${task.tried}: the server kept the umask`);
+    try {
+      // One that is there already would keep its permissions.
+      await task.ask(`DELE ${path}`);
+      bytes = await store();
+      const back = await task.ask(`SITE UMASK ${(umask ?? 0o022).toString(8).padStart(3, '0')}`);
+      if (!isDone(back)) throw new RetryableError(`cannot ${task.tried}: the server kept the umask`);
+    } catch (error) {
+      // Nobody could read what others send over this connection.
+      task.dialogue.close();
+      throw error;
+    }
   } else {
     await empty();
     await close(task, path);

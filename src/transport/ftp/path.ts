@@ -8,8 +8,8 @@ import type { Account } from './account.js';
 export function commandPath(path: string): string {
   const isRefused = /[\0\r\n]|\p{Cs}/u.test(path) || path === '' || path.split('/').includes('..');
   if (isRefused) throw new PermanentError(417, `path ${JSON.stringify(path.slice(0, 300))} is refused`);
-  // Servers skip blanks before a name, and some take a dash for the beginning of an option.
-  return /^[\s-]/u.test(path) ? `./${path}` : path;
+  // Servers skip blanks before a name, and some take a dash for the beginning of an option, a tilde for somebody's home.
+  return /^[\s~-]/u.test(path) ? `./${path}` : path;
 }
 
 /** The directory that a path is in; undefined for what is in no other one. */

@@ -96,11 +96,13 @@ export function accountOf({ url, credential }: Site, around: SshSurroundings): A
   };
 }
 
-/** Our own option decides, unless it is as strict as can be and the user's file says otherwise of one host. */
+/**
+ * Our own option decides, unless it is as strict as can be and the user's file says otherwise of one host. There, too,
+ * `no` only means that new keys are taken: ssh itself gives no password to a server whose key is another than before.
+ */
 function hostKeysOf(own: HostKeys, configured: string | undefined): HostKeys {
-  if (own !== 'strict') return own;
-  if (configured === 'accept-new') return 'accept-new';
-  return configured === 'no' || configured === 'off' ? 'off' : 'strict';
+  const takesNew = configured === 'accept-new' || configured === 'no' || configured === 'off';
+  return own === 'strict' && takesNew ? 'accept-new' : own;
 }
 
 /** An agent that is not there has no keys: there may be other ways. */

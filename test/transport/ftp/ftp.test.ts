@@ -276,10 +276,10 @@ describe('names', () => {
     },
   );
 
-  it.each([' x', '-x', 'ünïcödé'])('%j is the name of a file', async (path) => {
+  it.each([' x', '-x', '~x', 'ünïcödé'])('%j is the name of a file', async (path) => {
     const { server, session } = await begin();
     await session.put?.(text(path, 'data'), forever);
-    const sent = /^[ -]/u.test(path) ? `./${path}` : path;
+    const sent = /^[ ~-]/u.test(path) ? `./${path}` : path;
     expect(server.files.get(sent)?.toString()).toBe('data');
   });
 });
@@ -361,5 +361,30 @@ describe('sending', () => {
     expect(await failure(session.put?.(text('x', 'b', { offset: 1 }), forever))).toBeInstanceOf(Unsupported);
     expect(await failure(session.put?.(text('x', 'z', { offset: 99 }), forever))).toBeInstanceOf(Unsupported);
     expect(server.files.get('x')?.toString()).toBe('abcDEFGH');
+  });
+});
+
+describe('what nobody may read before it is whole', () => {
+  it('leaves no connection behind on which nobody could read what comes next', async () => {
+    const umasks = new Map<number, string>();
+    const modes: string[] = [];
+    let isFull = true;
+    const { server, session } = await begin({
+      whim: (command, { number }) => {
+        const [, wanted] = /^SITE UMASK(?: (\d+))?$/u.exec(command) ?? [];
+        if (wanted !== undefined) umasks.set(number, wanted);
+        if (command.startsWith('SITE UMASK')) return `200 umask ${umasks.get(number) ?? '022'}`;
+        if (command.startsWith('SITE CHMOD')) {
+          modes.push(command);
+          return '200 fine';
+        }
+        return isFull && command.startsWith('STOR') ? '552 no space left' : undefined;
+      },
+    });
+    await failure(session.put?.(text('first', 'x', { isHidden: true }), forever));
+    isFull = false;
+    await session.put?.(text('second', 'x', { isHidden: true }), forever);
+    expect(modes).toEqual(['SITE CHMOD 644 second']);
+    expect(server.files.has('second')).toBe(true);
   });
 });
