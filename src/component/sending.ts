@@ -63,7 +63,7 @@ const gatheredIn =
 export const sent = <I extends Placed>(line: Line<Taken, I>, config: Config, kit: Kit) =>
   line
     .to(locate(kit.treeAt, locateOptions(config, kit), kit.logger))
-    .to(latest(kit.store.paths, inflightOf(config), true))
+    .to(latest(kit.store.paths, inflightOf(config), (path) => namesOf(path, inflightOf(config)).inflight))
     .to(
       join(kit.store.assemblies, undefined, { gatherIn: gatheredIn(inflightOf(config)), done: 'Delivered' }),
     )

@@ -13,8 +13,11 @@ import { leftoverOf } from './leftover.js';
 export function latest(
   paths: Paths,
   inflight: string | undefined,
-  /** What is written stands on another machine, and is not ours to clear away. */
-  isElsewhere = false,
+  /**
+   * Where what is written stands on another machine, and is not ours to clear away: the name that a file has there until
+   * it has its own. It may be that of another file: nobody sends that one meanwhile.
+   */
+  elsewhere?: (path: string) => string | undefined,
 ): Stage<Placed, Pick<Entered, 'entered'>> {
   return {
     name: 'latest',
@@ -29,10 +32,13 @@ export function latest(
       ) {
         own.push(item.counterpart.path);
       }
+      const draft = item.subject.change.kind === 'write' ? elsewhere?.(item.target.path) : undefined;
+      if (draft !== undefined) own.push(draft);
       const instant = parsePubTime(item.subject.pubTime)?.instant ?? item.takenAt;
       // Blocks of one version are worked on together, and what they leave behind belongs to all of them.
       const party = item.assembly?.generation.key;
-      const leftover = party === undefined && !isElsewhere ? leftoverOf(item, inflight) : undefined;
+      const leftover =
+        party === undefined && elsewhere === undefined ? leftoverOf(item, inflight) : undefined;
       return paths
         .enter(own, instant, leftover, stop, party)
         .then((entry) => (entry === 'superseded' ? superseded() : { entered: own }));

@@ -96,3 +96,20 @@ it.each([undefined, '.', '.tmp', 'inflight/', 'none'])(
     expect(leftoverOf(placedIn(root, 'f', changed('f', { kind: 'remove' })), inflight)).toBeUndefined();
   },
 );
+
+it('keeps apart a file that is sent, and one whose name it has until then', async () => {
+  const stage = latest(store.paths, undefined, (path) => `${path}.tmp`);
+  const first = await gained(stage, item('f', 1));
+  expect(first.entered).toEqual(['/r/f', '/r/f.tmp']);
+  let isIn = false;
+  const second = gained(stage, item('f.tmp', 2)).then(({ entered }) => {
+    isIn = true;
+    return entered;
+  });
+  await new Promise(setImmediate);
+  expect(isIn).toBe(false);
+  await store.paths.leave(first.entered);
+  await store.paths.leave(await second);
+  // It was not this name that had a newer state.
+  expect((await gained(stage, item('f', 1))).entered).toEqual(['/r/f', '/r/f.tmp']);
+});
