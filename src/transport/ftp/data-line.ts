@@ -34,7 +34,8 @@ async function passive(dialogue: Dialogue, guard: Watch, tried: string): Promise
   const { remote } = dialogue.ends();
   const port = await listeningPort(dialogue, guard, tried, isIPv6(remote));
   const failing = failures(`cannot ${tried}: no data connection to port ${port}`, 'active');
-  const socket = connect({ host: remote, port });
+  // With TLS the last word of the handshake and the first bytes go one after the other: the second would wait for an answer.
+  const socket = connect({ host: remote, port, noDelay: true });
   const secured = watched(dialogue.secured(socket), failing);
   if (secured !== socket) watched(socket, failing);
   return {
@@ -79,6 +80,7 @@ async function active(dialogue: Dialogue, guard: Watch, tried: string): Promise<
         return;
       }
       incoming = one;
+      one.setNoDelay(true);
       server.close();
       resolve(ready(watched(dialogue.secured(watched(one, failing)), failing)));
     });

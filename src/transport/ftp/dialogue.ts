@@ -49,7 +49,7 @@ export async function openDialogue(account: Account, address: string, guard: Wat
   guard.onCut(() => client.close());
   try {
     await guard.wait(greeting(client, account, address));
-    client.ftp.socket.setKeepAlive(true, probe);
+    client.ftp.socket.setNoDelay(true).setKeepAlive(true, probe);
     await guard.wait(login(client, account));
     const features = await guard.wait(settle(client, account));
     return dialogueOf(client, account, features);
