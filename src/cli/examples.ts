@@ -20,6 +20,21 @@ const table: Readonly<Record<string, readonly Example[]>> = {
       command: 'find /srv/www -name "*.grib2" -print0 | sr_post -c mydata --pipe',
     },
   ],
+  sr_put: [
+    {
+      what: 'Send a tree to the disk of the pump, and announce it there',
+      command: 'sr_put /srv/obs sftp://alice@pump.example.org/data/drop/alice',
+    },
+    {
+      what: 'Only what is in it, and only some of that',
+      command:
+        "sr_put --accept '.*\\.grib2' --reject '.*' /srv/obs/ sftp://alice@pump.example.org/data/drop/alice",
+    },
+    {
+      what: 'Where the account sees another tree than the pump',
+      command: 'sr_put --post_base_url file:/srv/sftp/alice today.csv sftp://alice@pump.example.org/in',
+    },
+  ],
   sr_subscribe: [
     {
       what: 'Fetch what is announced from now on, without any configuration',

@@ -7,6 +7,7 @@ import { FatalError } from '../errors.js';
 import { keepHeapSmall } from '../process/daemon/heap.js';
 import { findHost, packageVersion } from '../process/places/host.js';
 import { takeFlags } from './flags.js';
+import { putArguments } from './put.js';
 import { completing, runProgram } from './program.js';
 import type { OpenTerminal } from './terminal.js';
 
@@ -28,7 +29,8 @@ async function run(program: string, words: readonly string[], terminal: OpenTerm
   if (completed !== undefined) return completed;
   const flags = takeFlags(words);
   const { retry, rest } = takeRetryWords(flags.words);
-  const given = readArguments(rest, facts);
+  const read = readArguments(rest, facts);
+  const given = program === 'sr_put' ? putArguments(read) : read;
   if (given.version) {
     await terminal.write(`${program} ${packageVersion()}`);
     return 0;

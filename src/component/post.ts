@@ -1,8 +1,8 @@
 import type { Config } from '../config/config.js';
 import { messageOf } from '../errors.js';
-import { from } from '../flow/line.js';
-import type { Found } from '../flow/posted.js';
-import type { Pace } from '../flow/recipe.js';
+import { type Line, from } from '../flow/line.js';
+import type { Found, Ready } from '../flow/posted.js';
+import type { Flow, Pace } from '../flow/recipe.js';
 import { tree } from '../intake/tree.js';
 import { hook } from '../plugin/hook.js';
 import { announce } from '../stage/pass/announce.js';
@@ -19,13 +19,17 @@ import { inlineRefused } from './reasons.js';
 import type { Component, Kit } from './component.js';
 import { GRACE, dedupeOptions, withPulse } from './consuming.js';
 import { announceOptions, describeOptions } from './posting.js';
+import { puttingOf } from './putting.js';
 import { refuseFollowing, refuseLaterFormat, refuseUnknownSum, writtenAt } from './refuse.js';
 
 /** Posts waiting for the broker at once: confirms come back in batches, so many must be on their way. */
 const POSTS_IN_HAND = 500;
 
+/** What is sent first is sent by so many lanes as other programs have. */
 const postsAtOnce = (config: Config): number =>
-  writtenAt(config, 'lanes') === undefined ? POSTS_IN_HAND : config.running.lanes;
+  writtenAt(config, 'lanes') === undefined && config.transfer.destination === undefined
+    ? POSTS_IN_HAND
+    : config.running.lanes;
 
 const paceOf = (config: Config): Pace<Found> => ({
   lanes: postsAtOnce(config),
@@ -53,11 +57,12 @@ export const post: Component = {
     refuseLaterFormat(config);
     refuseUnknownSum(config);
     const { posting } = config;
+    const putting = puttingOf(config, kit);
     const following = followingOf(config);
     const dedupes = dedupeOptions(config);
     const { logger } = kit;
-    const posted = from(tree(treeOptions(config, kit, following !== undefined)), paceOf(config), logger)
-      .to(describe(describeOptions(config, kit)))
+    const chosen = from(tree(treeOptions(config, kit, following !== undefined)), paceOf(config), logger)
+      .to(describe(describeOptions(config, kit, putting?.announced)))
       .to(leaveWebNames(logger))
       .to(
         choose({
@@ -65,26 +70,33 @@ export const post: Component = {
           acceptUnmatch: config.selection.acceptUnmatch,
           realPath: posting.realpathFilter,
         }),
-      )
-      .each(
-        blocks({
-          sum: posting.sum,
-          blockSize: posting.blocksize,
-          following,
-          followLinks: posting.followSymlinks,
-          randomize: posting.randomize,
-          now: kit.now,
-          logger,
-        }),
-        remember(kit.store.seen, dedupes),
-        { name: 'tally', settle: kit.watcher.settle },
-      )
-      .to(dedupe(kit.store.seen, dedupes))
-      .to(hook('on_post', kit.plugins))
-      .to(postRate(posting.postRateLimit))
-      .to(announce(kit.publisher(), announceOptions(config), logger));
-    const last = exitCode(kit.failures, { logger, logReject: config.running.logReject });
-    return withPulse((pulse) => posted.settling(pulse, last, kit.watcher), config, kit);
+      );
+    const announced = <I extends Ready>(line: Line<Found, I>): Flow => {
+      const last = exitCode(kit.failures, { logger, logReject: config.running.logReject });
+      const posted = line
+        .to(hook('on_post', kit.plugins))
+        .to(postRate(posting.postRateLimit))
+        .to(announce(kit.publisher(), announceOptions(config), logger));
+      return withPulse((pulse) => posted.settling(pulse, last, kit.watcher), config, kit);
+    };
+    if (putting !== undefined) return announced(chosen.to(putting.upload));
+    return announced(
+      chosen
+        .each(
+          blocks({
+            sum: posting.sum,
+            blockSize: posting.blocksize,
+            following,
+            followLinks: posting.followSymlinks,
+            randomize: posting.randomize,
+            now: kit.now,
+            logger,
+          }),
+          remember(kit.store.seen, dedupes),
+          { name: 'tally', settle: kit.watcher.settle },
+        )
+        .to(dedupe(kit.store.seen, dedupes)),
+    );
   },
 };
 

@@ -23,12 +23,17 @@ export function announceOptions({ posting, queue }: Config): AnnounceOptions {
 }
 
 /** Options of the stage that names what was found. */
-export function describeOptions(config: Config, kit: Kit): DescribeOptions {
+export function describeOptions(
+  config: Config,
+  kit: Kit,
+  announced?: DescribeOptions['announced'],
+): DescribeOptions {
   const { posting, selection, transfer, queue, placement } = config;
   const strip = placement.strip;
   return {
     baseUrls: posting.postBaseUrl,
     baseDir: posting.postBaseDir,
+    announced,
     topicPrefix: posting.postTopicPrefix ?? topicPrefixOf(config),
     subtopic: queue.subtopic.at(-1),
     events: selection.events as readonly Event[],

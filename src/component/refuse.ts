@@ -74,6 +74,13 @@ export function refuseLaterFormat(config: Config): void {
   }
 }
 
+/** Refuses an option that is written and switches something on. */
+export function refuseWritten(config: Config, option: OptionName, why: string): void {
+  const written = writtenAt(config, option);
+  if (written !== undefined && !isOff(valueOf(config, option)))
+    throw refusal(option, written, `${why}. Remove the line`);
+}
+
 /** Refuses to remove files at their origin where none is fetched. */
 export function refuseIdleDelete(config: Config): void {
   const written = writtenAt(config, 'delete');

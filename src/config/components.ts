@@ -63,7 +63,7 @@ const router = {
 
 /** Values before any file is read. An absent one is the default of the option's row. */
 export const components: Readonly<Record<ComponentName, ComponentFacts>> = {
-  post: { ...walker, name: 'post', program: 'sr_post', takesPaths: true },
+  post: { ...walker, name: 'post', program: 'sr_post', otherPrograms: ['sr_put'], takesPaths: true },
   cpost: {
     ...walker,
     name: 'cpost',

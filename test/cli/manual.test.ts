@@ -34,6 +34,7 @@ it('there is a page for each program, for both formats, and for configurations',
     'sr_post.1',
     'sr_post.7',
     'sr_pump.1',
+    'sr_put.1',
     'sr_sarra.1',
     'sr_sender.1',
     'sr_shovel.1',
@@ -67,6 +68,7 @@ describe.each(manualPages())('%s', (page) => {
 
 describe.each([
   'sr_post',
+  'sr_put',
   'sr_subscribe',
   'sr_sarra',
   'sr_sender',

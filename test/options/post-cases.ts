@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { expect } from 'vitest';
 import { createMemoryStore } from '../../src/store/memory-store.js';
 import { type Lab, type Ran, md5 } from './lab.js';
+import { putCases } from './put-cases.js';
 import { type Case, traces } from './shared-cases.js';
 
 /* Options of sr_post: what a configuration with the option announces that one without it does not. */
@@ -359,4 +360,5 @@ export const postCases: Readonly<Record<string, Case>> = {
   ...sending,
   ...duplicates,
   ...following,
+  ...putCases,
 };

@@ -169,7 +169,7 @@ export const queue = group({
   attempts: option({
     type: count(1),
     default: 3,
-    components: ['subscribe', 'sarra', 'sender'],
+    components: ['subscribe', 'sarra', 'sender', 'post'],
     aliases: ['at'],
     help: 'Tries of a transfer in one pass.',
   }),

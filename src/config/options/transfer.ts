@@ -67,7 +67,7 @@ export const transfer = group({
   ssh_host_key: option({
     type: oneOf('strict', 'accept-new', 'off'),
     default: 'strict',
-    components: [...movers, 'poll'],
+    components: [...movers, 'poll', 'post'],
     help: 'Servers whose key is not in known_hosts: refuse them, write the key down at first sight, or look at no key.',
   }),
   sftp_requests: option({
@@ -85,13 +85,13 @@ export const transfer = group({
   kbytes_ps: option({
     type: rate,
     default: 0,
-    components: movers,
+    components: [...movers, 'post'],
     help: 'Most KiB per second, of all instances together; 0 is no limit.',
   }),
   timeout: option({
     type: duration,
     default: 300,
-    components: [...movers, 'poll'],
+    components: [...movers, 'poll', 'post'],
     help: 'Longest silence of a server; five times that below 100 bytes/s ends a transfer, too; 0: no limit.',
   }),
   file_size_max: option({
@@ -174,8 +174,8 @@ export const transfer = group({
   destination: option({
     type: url,
     default: undefined,
-    components: ['sender', 'poll'],
-    help: 'Server to send to, or to list.',
+    components: ['sender', 'poll', 'post'],
+    help: 'Server to send to, or to list; posters send to it, and announce, what is there.',
   }),
   on_mismatch: option({
     type: oneOf('retry', 'accept', 'reject'),

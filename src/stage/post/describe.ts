@@ -17,6 +17,8 @@ export interface DescribeOptions {
   readonly baseUrls: readonly string[];
   /** Removed from the front of announced paths; undefined announces the whole path. */
   readonly baseDir: string | undefined;
+  /** The path that is announced for a local one, where it is not that below the base directory. */
+  readonly announced?: ((path: string) => string) | undefined;
   readonly topicPrefix: string;
   /** Replaces the part of the topic that comes from the path. */
   readonly subtopic: string | undefined;
@@ -41,7 +43,7 @@ export function describe(options: DescribeOptions): Stage<Found, Pick<Described,
     name: 'describe',
     run: (item) => {
       if (!isWanted(item, options.events)) return dropped('events');
-      const path = announcedPath(item.path, options.baseDir);
+      const path = options.announced?.(item.path) ?? announcedPath(item.path, options.baseDir);
       const relPath = encodeRelPath(path);
       const { topic, truncated } = topicFor(path, options);
       if (truncated) options.warn(`the topic of ${path} is too long and was cut`);
