@@ -62,8 +62,9 @@ const gatheredIn =
 /** The way of an announced file to its final name on the server, and its trigger. */
 export const sent = <I extends Placed>(line: Line<Taken, I>, config: Config, kit: Kit) =>
   line
-    .to(locate(kit.treeAt, locateOptions(config, kit), kit.logger))
+    // Before the file is looked for: what is older than another announcement of its path need not be here any more.
     .to(latest(kit.store.paths, inflightOf(config), (path) => namesOf(path, inflightOf(config)).inflight))
+    .to(locate(kit.treeAt, locateOptions(config, kit), kit.logger))
     .to(
       join(kit.store.assemblies, undefined, { gatherIn: gatheredIn(inflightOf(config)), done: 'Delivered' }),
     )
