@@ -72,7 +72,7 @@ describe('finding an entry', () => {
       'amqp://c:c@pump.example.org:5672//',
       'https://u:p@h.example.org:443/some/place',
       'https://v:q@h.example.org',
-      'sftp://k:phrase@h.example.org ssh_keyfile=~/.ssh/id',
+      'sftp://k:sesame@h.example.org ssh_keyfile=~/.ssh/id',
       'amqp://data.example.org/',
       'ftps://i:i@h.example.org implicit_ftps',
       'ftp://x:x@h.example.org ssl',
@@ -119,8 +119,8 @@ describe('finding an entry', () => {
     const key = credentials.site('sftp://k@h.example.org').credential;
     // The password of the URL opens the key; it is no password of the account, and does not show.
     expect(key).toMatchObject({ user: 'k', sshKeyfile: '/home/me/.ssh/id' });
-    expect([key?.password, JSON.stringify(key).includes('phrase')]).toEqual([undefined, false]);
-    expect(key?.sshPassphrase).toBe('phrase');
+    expect([key?.password, JSON.stringify(key).includes('sesame')]).toEqual([undefined, false]);
+    expect(key?.sshPassphrase).toBe('sesame');
     expect(credentials.site('ftps://h.example.org').credential).toMatchObject({
       implicitTls: true,
       tls: true,
