@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { buildConnector } from 'undici';
 import { PermanentError } from '../errors.js';
 import { type Addresses, publicLookup } from './public-lookup.js';
-import { webClient } from './web-client.js';
+import { webClient } from './http/web-client.js';
 
 export interface Guard {
   readonly addresses: Addresses;

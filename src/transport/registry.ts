@@ -44,7 +44,7 @@ const transports: readonly {
   {
     schemes: ['http', 'https'],
     load: async ({ limits, logger, addresses }) =>
-      (await import('./http.js')).openHttp(limits, logger, addresses),
+      (await import('./http/http.js')).openHttp(limits, logger, addresses),
   },
   {
     schemes: ['ftp', 'ftps'],
@@ -54,7 +54,7 @@ const transports: readonly {
   {
     schemes: ['file'],
     load: async ({ limits, openFile, takeAway }) => {
-      const { openFiles, openFilesBy } = await import('./file.js');
+      const { openFiles, openFilesBy } = await import('./disk/file.js');
       return openFile === undefined ? openFiles(limits) : openFilesBy(openFile, limits, takeAway);
     },
   },

@@ -1,5 +1,5 @@
 import { RetryableError } from '../../errors.js';
-import { spend } from '../spent-buffers.js';
+import { spend } from '../http/spent-buffers.js';
 import type { ByteRange, Download } from '../transport.js';
 import type { Watch } from '../watch.js';
 import { type Channel, isRegular } from './channel.js';

@@ -1,12 +1,12 @@
-import { PermanentError, RetryableError } from '../errors.js';
+import { PermanentError, RetryableError } from '../../errors.js';
 import type { Answer } from './http-body.js';
 import { httpError, operatorPause, shown } from './http-error.js';
 import { exchange } from './http-exchange.js';
 import { isRedirect, nextOf, trailFrom } from './http-redirect.js';
 import type { Sending } from './http-sending.js';
 import type { Origins } from './origins.js';
-import type { Credential, Site, TransferLimits } from './transport.js';
-import { watch } from './watch.js';
+import type { Credential, Site, TransferLimits } from '../transport.js';
+import { watch } from '../watch.js';
 
 /** Bytes read of an answer that nobody wants, so that its connection can be used again. */
 const mostWaste = 64 * 1024;

@@ -4,9 +4,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { PermanentError, RetryableError } from '../../src/errors.js';
-import { absolutePath, openFiles, openFilesBy } from '../../src/transport/file.js';
-import type { Session } from '../../src/transport/transport.js';
+import { PermanentError, RetryableError } from '../../../src/errors.js';
+import { absolutePath, openFiles, openFilesBy } from '../../../src/transport/disk/file.js';
+import type { Session } from '../../../src/transport/transport.js';
 
 const forever = new AbortController().signal;
 let base: string;

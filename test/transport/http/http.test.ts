@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PermanentError, RetryableError } from '../../src/errors.js';
-import { silentLogger } from '../../src/logger.js';
-import { retrievalUrl } from '../../src/transport/http-url.js';
-import { openTransports } from '../../src/transport/registry.js';
+import { PermanentError, RetryableError } from '../../../src/errors.js';
+import { silentLogger } from '../../../src/logger.js';
+import { retrievalUrl } from '../../../src/transport/http/http-url.js';
+import { openTransports } from '../../../src/transport/registry.js';
 import type {
   ByteRange,
   Credential,
   Download,
   TransferLimits,
   Transports,
-} from '../../src/transport/transport.js';
-import { rightBody, startOddServer, type OddServer } from '../servers/odd-http-server.js';
+} from '../../../src/transport/transport.js';
+import { rightBody, startOddServer, type OddServer } from '../../servers/odd-http-server.js';
 
 const limits: TransferLimits = { timeout: 300, connections: 4, tlsRigour: 'normal' };
 const forever = new AbortController().signal;

@@ -1,4 +1,4 @@
-import { PermanentError, RetryableError } from '../errors.js';
+import { PermanentError, RetryableError } from '../../errors.js';
 import type { Answer } from './http-body.js';
 import { single } from './http-answer.js';
 import { entryIn, namesIn, question, serverOf, type Server } from './http-dav.js';
@@ -8,8 +8,8 @@ import { follow, waste, type Asked, type Setting } from './http-follow.js';
 import { sendingOf, sendingText, type Sending } from './http-sending.js';
 import { uploadError } from './http-upload-error.js';
 import { uploadUrl } from './http-url.js';
-import type { RemoteEntry, Session, Site, Upload } from './transport.js';
-import { Unsupported } from './unsupported.js';
+import type { RemoteEntry, Session, Site, Upload } from '../transport.js';
+import { Unsupported } from '../unsupported.js';
 
 /*
  * Writing to web servers: those that speak WebDAV, and those that only take files (PUT), as stores of objects do. The

@@ -14,10 +14,10 @@ import {
   type FileHandle,
 } from 'node:fs/promises';
 import { posix } from 'node:path';
-import { PermanentError, RetryableError, systemCode } from '../errors.js';
+import { PermanentError, RetryableError, systemCode } from '../../errors.js';
 import { fileError } from './file-error.js';
-import type { RemoteEntry, Session, TransferLimits, Upload } from './transport.js';
-import { watch, type Watch } from './watch.js';
+import type { RemoteEntry, Session, TransferLimits, Upload } from '../transport.js';
+import { watch, type Watch } from '../watch.js';
 
 /* Writing to disks that this machine has mounted, as to any other server. */
 

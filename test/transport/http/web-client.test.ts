@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import * as library from 'undici';
 import { describe, expect, it } from 'vitest';
-import { webClient } from '../../src/transport/web-client.js';
+import { webClient } from '../../../src/transport/http/web-client.js';
 
 describe('webClient', () => {
   it('is what the library itself gives', () => {

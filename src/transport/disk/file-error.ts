@@ -1,4 +1,4 @@
-import { PermanentError, RetryableError, messageOf, systemCode } from '../errors.js';
+import { PermanentError, RetryableError, messageOf, systemCode } from '../../errors.js';
 
 /** What the operator can do about an error of the disk. */
 const remedies: Readonly<Record<string, string>> = {

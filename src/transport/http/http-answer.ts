@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
-import { PermanentError, RetryableError } from '../errors.js';
+import { PermanentError, RetryableError } from '../../errors.js';
 import { shown, statusError } from './http-error.js';
-import type { ByteRange } from './transport.js';
+import type { ByteRange } from '../transport.js';
 
 /** What to do with the body of an accepted answer. */
 export interface BodyPlan {

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { PermanentError, RetryableError } from '../errors.js';
+import { PermanentError, RetryableError } from '../../errors.js';
 import { fileError } from './file-error.js';
 import { openWriting } from './file-put.js';
 import type {
@@ -11,8 +11,8 @@ import type {
   TakeAway,
   TransferLimits,
   Transport,
-} from './transport.js';
-import { watch, type Watch } from './watch.js';
+} from '../transport.js';
+import { watch, type Watch } from '../watch.js';
 
 /** Bytes read at a time. */
 const readSize = 256 * 1024;

@@ -1,5 +1,5 @@
 import type { Exchange } from './http-exchange.js';
-import type { RemoteEntry } from './transport.js';
+import type { RemoteEntry } from '../transport.js';
 
 /*
  * What WebDAV servers say, read for the few things that matter here. The text comes from strangers: it is short, and

@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import type { buildConnector, Pool } from 'undici';
-import { RetryableError } from '../errors.js';
-import { guardedConnector, notPublic } from './guarded-connect.js';
-import { type Addresses, notAllowed } from './public-lookup.js';
-import type { TransferLimits } from './transport.js';
+import { RetryableError } from '../../errors.js';
+import { guardedConnector, notPublic } from '../guarded-connect.js';
+import { type Addresses, notAllowed } from '../public-lookup.js';
+import type { TransferLimits } from '../transport.js';
 import { webClient } from './web-client.js';
 
 /** Idle sockets are given up after this time unless the server promises more: before a server closes them (5 s). */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { RetryableError } from '../errors.js';
-import type { Upload } from './transport.js';
-import type { Watch } from './watch.js';
+import { RetryableError } from '../../errors.js';
+import type { Upload } from '../transport.js';
+import type { Watch } from '../watch.js';
 
 /** A body as the library takes it: any iterable, whatever its types say. */
 type Body = Uint8Array | Readable;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { spend } from '../../src/transport/spent-buffers.js';
+import { spend } from '../../../src/transport/http/spent-buffers.js';
 
 const MIB = 1024 * 1024;
 const piece = 64 * 1024;

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { PermanentError, RetryableError } from '../errors.js';
+import { PermanentError, RetryableError } from '../../errors.js';
 import { single } from './http-answer.js';
 import { shown } from './http-error.js';
 

@@ -1,10 +1,10 @@
-import { RetryableError } from '../errors.js';
+import { RetryableError } from '../../errors.js';
 import type { BodyPlan } from './http-answer.js';
 import { httpError, shown } from './http-error.js';
 import type { Exchange } from './http-exchange.js';
 import type { Lease } from './origins.js';
-import type { Download } from './transport.js';
-import type { Watch } from './watch.js';
+import type { Download } from '../transport.js';
+import type { Watch } from '../watch.js';
 
 /** An answer whose body is still to come. Both `watch` and `lease` end with the body. */
 export interface Answer extends Exchange {

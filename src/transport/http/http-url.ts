@@ -1,4 +1,4 @@
-import { PermanentError } from '../errors.js';
+import { PermanentError } from '../../errors.js';
 
 /**
  * The URL of a file: base and path joined by one slash, each element of the path percent-encoded (the format, forming

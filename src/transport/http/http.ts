@@ -1,12 +1,12 @@
-import type { Logger } from '../logger.js';
+import type { Logger } from '../../logger.js';
 import { bodyData, once } from './http-body.js';
 import { planBody, single, validatorOf, type BodyPlan } from './http-answer.js';
 import { authorization, follow, waste, type Setting } from './http-follow.js';
 import { openWriting } from './http-put.js';
 import { retrievalUrl } from './http-url.js';
 import { openOrigins, type Origins } from './origins.js';
-import { systemAddresses } from './public-lookup.js';
-import type { ByteRange, Download, Session, Site, TransferLimits, Transport } from './transport.js';
+import { systemAddresses } from '../public-lookup.js';
+import type { ByteRange, Download, Session, Site, TransferLimits, Transport } from '../transport.js';
 
 /** Opens the transport for `http:` and `https:`. Connections are kept and shared by all sessions. */
 export function openHttp(limits: TransferLimits, logger: Logger, addresses = systemAddresses): Transport {

@@ -1,6 +1,6 @@
-import { PermanentError, RetryableError, messageOf, systemCode } from '../errors.js';
+import { PermanentError, RetryableError, messageOf, systemCode } from '../../errors.js';
 
-import { HostFailure, isHostCode } from './host-failure.js';
+import { HostFailure, isHostCode } from '../host-failure.js';
 
 /** Without an operator nothing changes: not tried again within a pass, and not soon after. */
 export const operatorPause = 5 * 60_000;

@@ -1,9 +1,9 @@
-import { PermanentError, RetryableError } from '../errors.js';
+import { PermanentError, RetryableError } from '../../errors.js';
 import { single } from './http-answer.js';
 import type { Exchange } from './http-exchange.js';
 import { operatorPause, retryTime, shown } from './http-error.js';
-import { HostFailure } from './host-failure.js';
-import { Unsupported } from './unsupported.js';
+import { HostFailure } from '../host-failure.js';
+import { Unsupported } from '../unsupported.js';
 
 type Made = (what: string, notBefore: Date | undefined, now: number) => RetryableError | PermanentError;
 

@@ -1,8 +1,8 @@
 import type { Dispatcher, Pool } from 'undici';
-import { systemCode } from '../errors.js';
+import { systemCode } from '../../errors.js';
 import type { Sending } from './http-sending.js';
 import { spend } from './spent-buffers.js';
-import type { Watch } from './watch.js';
+import type { Watch } from '../watch.js';
 
 /** Bytes that may have come and not been read before the server is made to wait. */
 const mostUnread = 256 * 1024;
