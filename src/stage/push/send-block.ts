@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { contentAlgorithm } from '../../checksum/algorithms.js';
-import { PermanentError, RetryableError } from '../../errors.js';
+import { RetryableError } from '../../errors.js';
 import type { Assembly, BlockInHand, Gathered, Installed, Located, Result } from '../../flow/item.js';
 import { type Parts, blockLength, blockOf, blockOffset, rangeOf, wholeFile } from '../../message/parts.js';
 import type { Sum } from '../../message/sum.js';
@@ -45,7 +45,12 @@ export async function sendBlock(
   const sum = subject.change.kind === 'write' ? subject.change.sum : undefined;
   const brought =
     block.placed === undefined ? await bring(item, assembly.parts, sum, attempt, options) : undefined;
-  const gathered = block.placed ?? (await assemblies.placed(target.path, key, assembly.parts.number));
+  const count = (): Promise<Gathered> => assemblies.placed(target.path, key, assembly.parts.number);
+  const counted = block.placed ?? (await count());
+  const gathered =
+    counted.complete && !options.sendsWhole
+      ? await allThere(item, counted, count, attempt, options)
+      : counted;
   const gain = {
     bytes: brought === undefined ? 0 : blockLength(assembly.parts),
     sum: brought?.sum ?? sum,
@@ -56,19 +61,12 @@ export async function sendBlock(
     return { ...gain, complete: false, result: options.sendsWhole ? heldResult : result };
   const ended = { ...gain, complete: true, endsAssembly: true };
   if (options.sendsWhole) return { ...ended, ...(await wholeSent(item, gathered, attempt, options)) };
-  await bringSuspects(item, gathered, attempt, options);
-  const isNew = await finish(item, gathered, attempt, options);
-  if (isNew === 'lost') {
-    await assemblies.finished(target.path, key);
-    throw new PermanentError(
-      499,
-      `delivery problem: ${block.file} was removed on the server while ${target.path} was put together in it: it has to be announced again`,
-    );
-  }
+  const note = (text: string | undefined): Promise<void> => assemblies.installing(target.path, key, text);
+  const isNew = await finish(item, gathered, attempt, { ...options, note });
   const change = { kind: 'write', sum: undefined, parts: wholeFile(gathered.size) } as const;
   return {
     ...ended,
-    result: isNew === 'done' ? result : againResult,
+    result: isNew ? result : againResult,
     ...(assembly.storage === 'hidden' && { sum: undefined, next: { ...item.next, change } }),
   };
 }
@@ -124,26 +122,58 @@ async function beThere({ block }: BlockItem, { look, put }: Session, stop: Abort
   }
 }
 
-/** Blocks that somebody had in hand who was taken for dead: he may have written them late, and half. */
-async function bringSuspects(
+/** How often the file may be removed under the hands of the one who makes it whole. */
+const ROUNDS = 5;
+
+/**
+ * Sees to it that all blocks are in the file on the server: somebody may have had one in hand who was taken for dead, and
+ * somebody may have removed the file with all that was in it. Answers how it is then; with `installing`, and without the
+ * file, when it has its name already.
+ */
+async function allThere(
+  item: BlockItem,
+  first: Gathered,
+  count: () => Promise<Gathered>,
+  attempt: Attempt,
+  options: BlockOptions,
+): Promise<Gathered> {
+  const { session, stop } = attempt;
+  const { block, target } = item;
+  let gathered = first;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const isThere = session.look === undefined || (await session.look(block.file, stop)) !== undefined;
+    if (!isThere && gathered.installing !== undefined) return gathered;
+    if (!isThere) await beThere(item, session, stop);
+    else if (await areBrought(item, gathered, attempt, options)) return gathered;
+    gathered = await count();
+    if (!gathered.complete) return gathered;
+  }
+  throw new RetryableError(
+    `delivery problem: ${block.file} is removed on the server again and again while ${target.path} is put together in it`,
+  );
+}
+
+/** Brings blocks again that are in doubt. Answers whether that was all; if not, the file was made anew meanwhile. */
+async function areBrought(
   item: BlockItem,
   { suspects }: Gathered,
   attempt: Attempt,
   options: BlockOptions,
-): Promise<void> {
+): Promise<boolean> {
   const { assembly, subject } = item;
+  let isAnew = false;
+  const doubt = async (): Promise<boolean> => {
+    isAnew = true;
+    return item.block.doubt();
+  };
   for (const suspect of suspects) {
     const sum = sumOfLedger(suspect.sum);
     const wanted = siblingOf(subject, assembly.parts, suspect.number, sum);
     const local = options.localOf(item, wanted);
-    await bring(
-      { ...item, subject: wanted, local },
-      blockOf(assembly.parts, suspect.number),
-      sum,
-      attempt,
-      options,
-    );
+    const sibling = { ...item, block: { ...item.block, doubt }, subject: wanted, local };
+    await bring(sibling, blockOf(assembly.parts, suspect.number), sum, attempt, options);
   }
+  return !isAnew;
 }
 
 async function wholeSent(
@@ -166,24 +196,27 @@ async function wholeSent(
   };
 }
 
-type End = 'done' | 'there' | 'lost';
+/** What is noted before the file gets its name. */
+const NAMED = 'named';
 
-/** Gives the file its size, its attributes and its name. */
+/**
+ * Gives the file its size, its attributes and its name. What is about to happen is noted before, so that whoever gets the
+ * message next knows it. Answers false when it had its name before.
+ */
 async function finish(
   item: BlockItem,
-  { size }: Gathered,
+  { size, installing }: Gathered,
   { session, stop }: Attempt,
-  options: BlockOptions,
-): Promise<End> {
-  const { target, block, assembly } = item;
+  options: BlockOptions & { readonly note: (text: string | undefined) => Promise<void> },
+): Promise<boolean> {
+  const { target, block } = item;
   const { put, look, rename } = session;
   if (put === undefined || look === undefined || rename === undefined)
     throw cannot(options, 'take files in blocks');
   const there = await look(block.file, stop);
   if (there === undefined) {
-    // Whoever renamed it may have died then.
-    const made = assembly.storage === 'hidden' ? await look(target.path, stop) : undefined;
-    return made?.kind === 'file' && made.size === size ? 'there' : 'lost';
+    if (installing !== undefined) return false;
+    throw new RetryableError(`delivery problem: ${block.file} was removed on the server`);
   }
   await cutTo(size, there.size, block.file, session, stop, options);
   const { mode, modified } = attributesOf(item.subject, options);
@@ -194,8 +227,16 @@ async function finish(
     throw new RetryableError(
       `delivery problem: ${block.file} has ${found ?? 'no'} bytes on the server, not ${size}`,
     );
-  if (block.file !== target.path) await rename(block.file, target.path, stop);
-  return 'done';
+  await options.note(NAMED);
+  if (block.file === target.path) return true;
+  try {
+    await rename(block.file, target.path, stop);
+  } catch (thrown) {
+    // Should it be gone at the next look, then nobody knows whether we have named it: all of it is sent again.
+    await options.note(undefined).catch(() => undefined);
+    throw thrown;
+  }
+  return true;
 }
 
 const emptiness: AsyncIterable<Uint8Array> = {
