@@ -264,6 +264,49 @@ describe('limits of a server', () => {
   });
 });
 
+describe('durability power', () => {
+  const sent = (server: Sshd, flush: boolean, logger = silentLogger): Promise<void> => {
+    const transports = openTransports({
+      limits: { timeout: 20_000, connections: 4, tlsRigour: 'normal', flush },
+      credentialOf: () => undefined,
+      logger,
+      ssh: { home: server.home, agent: undefined },
+    });
+    ending.push(transports.close);
+    return put(
+      transports,
+      server.url,
+      join(server.root, 'kept'),
+      Buffer.from('kept'),
+      join(server.root, 'kept.tmp'),
+    );
+  };
+
+  it('has the disk of the server flushed', async () => {
+    const server = await serverWith();
+    const trace = join(server.home, 'trace');
+    const strace = spawn('strace', ['-f', '-e', 'trace=fsync', '-o', trace, '-p', String(server.pid())], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    await once(strace.stderr, 'data');
+    const ended = once(strace, 'exit');
+    await sent(server, true);
+    strace.kill('SIGINT');
+    await ended;
+    expect(readFileSync(trace, 'utf8')).toMatch(/fsync\(/u);
+  });
+
+  it('is said not to hold with a server that cannot do it', async () => {
+    const server = await serverWith({ sftpArguments: '-P fsync' });
+    const said: string[] = [];
+    const logger = { ...silentLogger, warning: (text: string) => void said.push(text) };
+    await sent(server, false, logger);
+    expect(said).toEqual([]);
+    await sent(server, true, logger);
+    expect(said).toEqual([expect.stringMatching(/durability power does not hold there/u)]);
+  });
+});
+
 describe('a server that dies', () => {
   it('leaves nothing half-written under a final name, and is gone on with when it is back', async () => {
     const server = await serverWith();

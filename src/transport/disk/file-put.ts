@@ -99,8 +99,10 @@ async function putFile(job: Job, inflight: string | undefined): Promise<void> {
   const { upload, local, guard, isFlushed } = job;
   const name = inflight ?? local;
   let file: FileHandle | undefined;
+  let isOurs = false;
   try {
     file = await opened(openNew(name, inflight !== undefined, upload), guard);
+    isOurs = true;
     await take(job, file, 0);
     await dress(file, upload, guard);
     if (isFlushed) await guard.wait(file.sync());
@@ -108,11 +110,12 @@ async function putFile(job: Job, inflight: string | undefined): Promise<void> {
     file = undefined;
     await guard.wait(done.close());
     if (inflight !== undefined) await guard.wait(rename(name, local));
+    isOurs = false;
     if (isFlushed) await guard.wait(flushDirectory(posix.dirname(local)));
   } catch (thrown) {
     await file?.close().catch(() => undefined);
     // What could not be opened is somebody else's.
-    if (file !== undefined || inflight !== undefined) await unlink(name).catch(() => undefined);
+    if (isOurs && (file !== undefined || inflight !== undefined)) await unlink(name).catch(() => undefined);
     throw thrown;
   }
 }

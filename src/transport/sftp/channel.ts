@@ -56,6 +56,9 @@ export interface Channel {
   /** Replaces what stands under the new name; only where `canReplace`. */
   readonly replace: (from: string, to: string) => Promise<void>;
   readonly symlink: (to: string, path: string) => Promise<void>;
+  /** Resolves when the disk of the server has what was written; only where `canFlush`. */
+  readonly flush: (handle: Buffer) => Promise<void>;
+  readonly canFlush: boolean;
   /** Bytes that an ordinary user may still write below a directory; undefined where the server does not tell. */
   readonly freeSpace: (directory: string) => Promise<number | undefined>;
   /** Why nothing can be asked any more. */
@@ -154,6 +157,8 @@ export function openChannel(sftp: SFTPWrapper, most: number, gather: () => void)
     rename: (from, to) => tell((done) => sftp.rename(from, to, done)),
     replace: (from, to) => tell((done) => sftp.ext_openssh_rename(from, to, done)),
     symlink: (to, path) => tell((done) => sftp.symlink(to, path, done)),
+    canFlush: inner._extensions?.['fsync@openssh.com'] === '1',
+    flush: (handle) => tell((done) => sftp.ext_openssh_fsync(handle, done)),
     freeSpace: async (directory) => {
       const ask = inner.ext_openssh_statvfs?.bind(sftp);
       if (!hasSpace || ask === undefined) return undefined;

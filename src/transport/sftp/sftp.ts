@@ -13,7 +13,7 @@ import { download } from './download.js';
 import { type Link, openLink } from './link.js';
 import { pathBelow, remotePath } from './remote-path.js';
 import { sftpError } from './sftp-error.js';
-import { moveOver, send } from './upload.js';
+import { type Sending, moveOver, send } from './upload.js';
 
 /** Milliseconds in which what a failed transfer left must be gone. */
 const tidying = 15_000;
@@ -55,7 +55,7 @@ export function openSftp(options: SftpOptions): Transport {
     });
     links.add(link);
     return {
-      ...sessionOf({ site, link, timeout: limits.timeout, logger }),
+      ...sessionOf({ site, link, timeout: limits.timeout, flush: limits.flush === true, logger }),
       close: async () => {
         links.delete(link);
         await link.close();
@@ -90,6 +90,8 @@ interface Setting {
   readonly site: Site;
   readonly link: Link;
   readonly timeout: number;
+  /** What is sent is to be on the disk of the server before it has its name. */
+  readonly flush: boolean;
   readonly logger: Logger;
 }
 
@@ -101,12 +103,26 @@ interface Work<T> {
   readonly run: (channel: Channel, guard: Watch, shown: string) => Promise<T>;
 }
 
+/** Who is told of what a server cannot do. */
+type Told = Pick<Sending, 'onAttributes' | 'onUnflushed'>;
+
+/** Says it the first time only. */
+function once<T extends unknown[]>(say: (...words: T) => void): (...words: T) => void {
+  let isSaid = false;
+  return (...words) => {
+    if (!isSaid) say(...words);
+    isSaid = true;
+  };
+}
+
 function sessionOf(setting: Setting): Omit<Session, 'close'> {
   const { site, logger } = setting;
-  let isWarned = false;
-  const onAttributes = (error: unknown): void => {
-    if (isWarned) return;
-    isWarned = true;
+  const onUnflushed = once(() =>
+    logger.warning('the server does not say when its disk has a file: durability power does not hold there', {
+      site: serverOf(site.url),
+    }),
+  );
+  const onAttributes = once((error: unknown): void => {
     logger.warning(
       'the server does not set modes and times: files are sent without; preserve_mode off and preserve_time off ask for none',
       {
@@ -114,7 +130,8 @@ function sessionOf(setting: Setting): Omit<Session, 'close'> {
         error: messageOf(error),
       },
     );
-  };
+  });
+  const told: Told = { onAttributes, ...(setting.flush && { onUnflushed }) };
   const simply = (
     doing: string,
     path: string,
@@ -124,7 +141,7 @@ function sessionOf(setting: Setting): Omit<Session, 'close'> {
     perform(setting, { path, doing, stop, run: (channel, guard) => guard.wait(run(channel)) });
   return {
     get: (path, stop, range) => get(setting, path, stop, range),
-    put: (upload, stop) => put(setting, upload, stop, onAttributes),
+    put: (upload, stop) => put(setting, upload, stop, told),
     makeDirectory: async (path, mode, stop) => {
       const wanted = remotePath(path);
       await simply('making the directory', wanted, stop, (channel) => makeDirectories(channel, wanted, mode));
@@ -215,12 +232,7 @@ const empty: AsyncIterable<Uint8Array> = {
   async *[Symbol.asyncIterator]() {},
 };
 
-async function put(
-  setting: Setting,
-  upload: Upload,
-  stop: AbortSignal,
-  onAttributes: (error: unknown) => void,
-): Promise<void> {
+async function put(setting: Setting, upload: Upload, stop: AbortSignal, told: Told): Promise<void> {
   const path = remotePath(upload.path);
   const isPart = upload.offset !== undefined;
   const inflight = isPart || upload.inflight === undefined ? undefined : remotePath(upload.inflight);
@@ -234,7 +246,7 @@ async function put(
         const onOpened = (): void => {
           if (!isPart) standing = channel;
         };
-        return send({ channel, path, inflight, upload, shown, guard, onAttributes, onOpened });
+        return send({ channel, path, inflight, upload, shown, guard, ...told, onOpened });
       },
     });
   } catch (error) {

@@ -46,7 +46,10 @@ export function readSshConfig(host: string, home: string, system = '/etc/ssh/ssh
   const port = Number(one('port'));
   const hostName = one('hostname')?.replaceAll('%h', host).replaceAll('%%', '%');
   const user = one('user');
-  const knownHostsFiles = found.get('userknownhostsfile')?.map((path) => expand(path, home));
+  const knownHostsFiles = found
+    .get('userknownhostsfile')
+    ?.filter((path) => path.toLowerCase() !== 'none')
+    .map((path) => expand(path, home));
   const identityAgent = one('identityagent');
   const strictHostKeyChecking = one('stricthostkeychecking')?.toLowerCase();
   const hostKeyAlias = one('hostkeyalias');

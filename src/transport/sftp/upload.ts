@@ -26,6 +26,8 @@ export interface Sending {
   readonly guard: Watch;
   /** Told of attributes that the server does not set. */
   readonly onAttributes: (error: unknown) => void;
+  /** Where the disk of the server is to have the file before it has its name: told that this server cannot do that. */
+  readonly onUnflushed?: (() => void) | undefined;
   /** From now on something of ours stands there. */
   readonly onOpened: () => void;
 }
@@ -162,15 +164,19 @@ async function sendStream({ channel, upload, guard, shown }: Sending, handle: Bu
 
 /** Attributes, the size that the server has, and the end of the file: asked for at once, judged together. */
 async function finish(sending: Sending, handle: Buffer, bytes: number): Promise<void> {
-  const { channel, upload, guard, shown, onAttributes } = sending;
+  const { channel, upload, guard, shown, onAttributes, onUnflushed } = sending;
   const wanted = attributesOf(upload);
-  const [set, found, closed] = await guard.wait(
+  const isFlushed = onUnflushed !== undefined && channel.canFlush;
+  if (!isFlushed) onUnflushed?.();
+  const [set, found, flushed, closed] = await guard.wait(
     Promise.allSettled([
       wanted === undefined ? undefined : channel.setAttributes(handle, wanted),
       channel.attributes(handle),
+      isFlushed ? channel.flush(handle) : undefined,
       channel.close(handle),
     ]),
   );
+  if (flushed.status === 'rejected') throw await explained(flushed.reason, sending);
   if (closed.status === 'rejected') throw await explained(closed.reason, sending);
   if (found.status === 'rejected') {
     if (statusOf(found.reason) !== status.unsupported) throw await explained(found.reason, sending);

@@ -59,6 +59,10 @@ describe('the configuration of ssh', () => {
     expect(read('else', ...lines)).toEqual({ user: 'nobody', identityFiles: [], identitiesOnly: false });
   });
 
+  it('may name no file of known servers', () => {
+    expect(read('h', 'UserKnownHostsFile none').knownHostsFiles).toEqual([]);
+  });
+
   it('takes the first word, and that of this user before that of the system', () => {
     writeFileSync(join(home, 'system'), 'User system\nPort 7\n');
     write('config', 'Host *.org', 'User a', 'Host *', 'User b');
