@@ -24,6 +24,8 @@ let host: TestHost;
 let user: TestUser;
 let home: Home;
 let data: string;
+/** A certificate whose authority is trusted. */
+let trusted = '';
 let stops: (() => Promise<void>)[];
 
 beforeEach(async () => {
@@ -39,6 +41,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  trusted = '';
   await home.remove();
   for (const stop of stops) await stop();
   await host.remove();
@@ -150,6 +153,16 @@ const cases: readonly Case[] = [
     says: /certificate/iu,
   },
   {
+    what: 'a certificate that has expired',
+    arrange: async () => {
+      const { url, credential, certificate = '' } = await ftp({ tls: 'explicit', isExpired: true });
+      await addCredential(home, `${withPassword(url, 'alice', credential.password)} tls,prot_p`);
+      trusted = certificate;
+      return [`destination ${withUser(url, 'alice')}`];
+    },
+    says: /certificate.*CERT_HAS_EXPIRED/u,
+  },
+  {
     what: 'a server that allows no connection more',
     arrange: async () => {
       const { url, port, credential } = await ftp({ also: ['MaxClients 1'] });
@@ -201,7 +214,8 @@ it.each(cases)('$what: the log says what to do, and tells no secret', async ({ a
     'attempts 1',
     ...lines,
   ]);
-  const running = home.start('sr_sender', ['--debug', 'foreground', 'out']);
+  const env = { NODE_EXTRA_CA_CERTS: trusted };
+  const running = home.start('sr_sender', ['--debug', 'foreground', 'out'], { env });
   await running.line(/keeps messages/u);
   const posted = await home.run('sr_post', [
     ...['--post_broker', brokerOf(host, user), '--post_exchange', 'xpublic'],

@@ -1,4 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,8 @@ export interface Ftpd {
   /** The directory of the login, which is where paths begin that do not begin with `/`. */
   readonly root: string;
   readonly credential: Credential;
+  /** Its certificate, with TLS. */
+  readonly certificate: string | undefined;
   /** What was done so far: one command and the code of its answer on each line. */
   readonly commands: () => Promise<readonly string[]>;
   /** Ends it and all connections at once. */
@@ -25,6 +28,8 @@ export interface Ftpd {
 export interface FtpdOptions {
   /** How TLS begins; `explicit` does without, too, unless it is required. */
   readonly tls?: 'explicit' | 'implicit';
+  /** Its certificate was valid once. */
+  readonly isExpired?: boolean;
   /** Further lines of the configuration. */
   readonly also?: readonly string[];
   /** What credentials.conf would say besides user and password. */
@@ -35,18 +40,35 @@ export interface FtpdOptions {
 
 const account = { user: 'alice', password: 'p@ss:wörd' };
 
-/** Makes a certificate for localhost that nobody vouches for. */
-export function makeCertificate(
+/** Makes a certificate for localhost that nobody vouches for; one that has expired where that is asked for. */
+function makeCertificate(
   directory: string,
-  days = 2,
+  isExpired: boolean,
 ): { readonly key: string; readonly certificate: string } {
   const [key, certificate] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')];
-  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  execFileSync(
-    'openssl',
-    [...request, '-days', String(days), ...names, '-keyout', key, '-out', certificate],
-    { stdio: 'ignore' },
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key];
+  const openssl = (...words: readonly string[]): void => {
+    execFileSync('openssl', words, { cwd: directory, stdio: 'ignore' });
+  };
+  if (!isExpired) {
+    const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+    openssl('req', '-x509', ...curve, '-days', '2', ...names, '-out', certificate);
+    return { key, certificate };
+  }
+  // Only an authority may say when a certificate begins and ends.
+  writeFileSync(join(directory, 'ca.txt'), '');
+  writeFileSync(
+    join(directory, 'ca.conf'),
+    [
+      ...['[ca]', 'default_ca = own', '[own]', 'database = ca.txt', 'new_certs_dir = .', 'rand_serial = yes'],
+      ...['default_md = sha256', 'policy = any', 'x509_extensions = names', '[any]', 'commonName = supplied'],
+      ...['[names]', 'subjectAltName = DNS:localhost,IP:127.0.0.1', 'basicConstraints = CA:true', ''],
+    ].join('\n'),
+  );
+  openssl('req', '-new', ...curve, '-subj', '/CN=localhost', '-out', 'request.pem');
+  openssl(
+    ...['ca', '-batch', '-selfsign', '-notext', '-config', 'ca.conf', '-in', 'request.pem', '-keyfile', key],
+    ...['-startdate', '20200101000000Z', '-enddate', '20200201000000Z', '-out', certificate],
   );
   return { key, certificate };
 }
@@ -112,8 +134,8 @@ export async function startFtpd(options: FtpdOptions = {}): Promise<Ftpd> {
   await writeFile(join(prefix, 'users'), `${account.user}:${hash}:${uid}:${gid}::${root}:/bin/sh\n`, {
     mode: 0o600,
   });
-  const tls =
-    options.tls === undefined ? [] : tlsLines(prefix, makeCertificate(prefix), options.tls === 'implicit');
+  const made = options.tls === undefined ? undefined : makeCertificate(prefix, options.isExpired === true);
+  const tls = made === undefined ? [] : tlsLines(prefix, made, options.tls === 'implicit');
   const file = join(prefix, 'proftpd.conf');
   await writeFile(file, configuration(prefix, port, [...tls, ...(options.also ?? [])]));
 
@@ -141,6 +163,7 @@ export async function startFtpd(options: FtpdOptions = {}): Promise<Ftpd> {
   const scheme = options.tls === undefined ? 'ftp' : 'ftps';
   return {
     url: `${scheme}://127.0.0.1:${port}/`,
+    certificate: made?.certificate,
     port,
     root,
     credential: {
