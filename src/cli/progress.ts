@@ -69,6 +69,8 @@ export function startProgress(
     isDrawn = true;
     samples.push({ time, files: now.files, bytes: now.bytes });
   };
+  // At once: a run may be over before the next time.
+  draw();
   const timer = setInterval(draw, REDRAW);
   timer.unref();
   return {

@@ -44,18 +44,18 @@ const screen = () => {
   };
 };
 
-it('draws in place, five times a second, and never wider than the terminal', () => {
+it('draws in place, at once and five times a second, and never wider than the terminal', () => {
   const { written, stream } = screen();
   const drawing = startProgress(stream, () => now, performance.now());
   vi.advanceTimersByTime(1000);
-  expect(written).toHaveLength(5);
+  expect(written).toHaveLength(6);
   for (const text of written) {
     expect(text.startsWith('\r\u001b[K')).toBe(true);
     expect(text.slice(4)).toHaveLength(39);
   }
   drawing.end();
   vi.advanceTimersByTime(1000);
-  expect(written.slice(5)).toEqual(['\r\u001b[K']);
+  expect(written.slice(6)).toEqual(['\r\u001b[K']);
 });
 
 it('makes room for other lines, once', () => {
@@ -64,7 +64,7 @@ it('makes room for other lines, once', () => {
   vi.advanceTimersByTime(200);
   drawing.clear();
   drawing.clear();
-  expect(written.slice(1)).toEqual(['\r\u001b[K']);
+  expect(written.slice(2)).toEqual(['\r\u001b[K']);
   drawing.end();
 });
 
