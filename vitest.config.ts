@@ -17,8 +17,8 @@ const integration = {
 
 export default defineConfig({
   test: {
-    // Most tests wait for programs, not for a processor: two at a time even where there are only two.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Most tests wait for programs, not for a processor: four at a time even where there are only two.
+    maxWorkers: Math.max(4, availableParallelism() - 1),
     reporters: ['default', new CountReporter()],
     projects: [
       {
