@@ -16,6 +16,15 @@ export interface Streams {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
+/** Resolves when a stream has taken what was written to it; to a pipe nobody reads fast, that is some time later. */
+function taken(stream: NodeJS.WriteStream, otherwise?: Set<() => void>): Promise<void> | undefined {
+  if (stream.writableLength === 0 || stream.destroyed) return undefined;
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+    otherwise?.add(resolve);
+  });
+}
+
 /** Colours are wanted on a terminal, unless NO_COLOR is set (https://no-color.org) or the terminal has none. */
 export const wantsColour = (
   stream: Pick<NodeJS.WriteStream, 'isTTY'>,
@@ -74,11 +83,11 @@ export function openTerminal({ stdout, stderr, environment }: Streams): OpenTerm
       };
     },
     flushed: async () => {
-      if (gone || stdout.writableLength === 0) return;
-      await new Promise<void>((resolve) => {
-        stdout.write('', () => resolve());
-        drained.add(resolve);
-      });
+      await Promise.all([
+        gone ? undefined : taken(stdout, drained),
+        // What went wrong is told to its last line.
+        taken(stderr),
+      ]);
     },
   };
 }

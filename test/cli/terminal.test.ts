@@ -28,6 +28,25 @@ it('colours records by their code on a terminal, and nowhere else', () => {
   expect(wantsColour({ isTTY: true }, { NO_COLOR: '' })).toBe(true);
 });
 
+it('is not left before the last complaint has been taken', async () => {
+  let take: () => void = () => undefined;
+  const slow = new Writable({ write: (_piece, _encoding, done) => void (take = done) });
+  const terminal = openTerminal({
+    stdout: asTerminal(new PassThrough(), false),
+    stderr: asTerminal(slow, false),
+    environment: {},
+  });
+  terminal.note('not posted: a\n');
+  let isFlushed = false;
+  const flushed = terminal.flushed().then(() => (isFlushed = true));
+  await new Promise(setImmediate);
+  expect(isFlushed).toBe(false);
+  take();
+  await new Promise(setImmediate);
+  take();
+  await flushed;
+});
+
 it('draws nothing where nobody is watching', () => {
   let looks = 0;
   open(false).progress(() => {

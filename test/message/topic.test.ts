@@ -39,7 +39,10 @@ describe('topicOf', () => {
   );
 
   it('never exceeds what a routing key holds, and never splits a character', () => {
-    const path = fc.string({ unit: 'grapheme', maxLength: 400 });
+    // The sign for a character that was split is one itself.
+    const path = fc
+      .string({ unit: 'grapheme', maxLength: 400 })
+      .map((text) => text.replaceAll('\ufffd', '?'));
     fc.assert(
       fc.property(path, fc.array(path, { maxLength: 4 }), (prefix, elements) => {
         const { topic, truncated } = topicOf(prefix, elements.join('/'));
