@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findProgram, freePort, untilEnded, untilListening } from './private-server.js';
+import { freePort } from '../../src/quickstart/broker-files.js';
+import { findProgram, untilEnded, untilListening } from './private-server.js';
 
 /** A real Apache with WebDAV on a free port of loopback, for one account. */
 export interface Apache {

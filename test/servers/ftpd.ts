@@ -4,7 +4,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Credential } from '../../src/transport/transport.js';
-import { findProgram, freePort, untilListening } from './private-server.js';
+import { freePort } from '../../src/quickstart/broker-files.js';
+import { findProgram, untilListening } from './private-server.js';
 
 /** A real ProFTPD on a free port of loopback, for one account with a password of its own. */
 export interface Ftpd {

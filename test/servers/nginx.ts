@@ -2,7 +2,8 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findProgram, freePort, untilEnded, untilListening } from './private-server.js';
+import { freePort } from '../../src/quickstart/broker-files.js';
+import { findProgram, untilEnded, untilListening } from './private-server.js';
 
 /** A real web server on a free port of loopback, with its own configuration and directories. */
 export interface Nginx {

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer, connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 
 /** A program of the system; fails with the name of the package when it is not installed. */
 export function findProgram(name: string, packageName: string): string {
@@ -9,15 +9,6 @@ export function findProgram(name: string, packageName: string): string {
     .find((path) => existsSync(path));
   if (found === undefined) throw new Error(`${name} is not installed: apt-get install ${packageName}`);
   return found;
-}
-
-/** A port of loopback that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Resolves when a server takes connections; rejects with its last words when it has ended, or never does. */

@@ -1,9 +1,10 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../src/quickstart/broker-files.js';
 
 /** OpenSSH's own server on a free port of loopback, for the user of this process, with keys of its own. */
 export interface Sshd {
@@ -41,14 +42,6 @@ export interface SshdOptions {
   readonly sftpArguments?: string;
   /** Kinds of its host keys; ed25519 unless given. */
   readonly keyTypes?: readonly string[];
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Makes a key pair; `-N` is its passphrase. */
